@@ -1,0 +1,174 @@
+# Omniscient. `make run` shows a robot, `make test` proves it; `make help` lists the rest.
+# Everything is built out of tree, in build/<arch>/ (with a sanitizer: build/<arch>-<sanitizer>/).
+
+ARCH     ?= $(shell uname -m)
+SANITIZE ?=
+BUILD    := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
+LISTEN   ?=
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+VERSION  := 0.1.0
+
+CC       ?= cc
+PKG_CONFIG ?= pkg-config
+LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode
+
+WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wformat=2 -Wundef -Wvla \
+            -Wwrite-strings -Wpointer-arith -Wswitch-enum -Wnull-dereference
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) -fPIE -fstack-protector-strong -fno-strict-overflow $(SANITIZE_FLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DOMNI_VERSION='"$(VERSION)"' -I$(BUILD)/include $(CPPFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
+
+ifeq ($(SANITIZE),address)
+SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SANITIZE),thread)
+SANITIZE_FLAGS := -fsanitize=thread -Wno-tsan
+else
+ALL_CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+
+# Asked only when something of the observer is compiled.
+LIBRARY_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
+LIBRARY_LIBS   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
+
+sources  = $(wildcard $(1)/*.c)
+objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+OMNI     := $(BUILD)/libomni.a
+ROBOT    := $(BUILD)/omni-robot
+OBSERVER := $(BUILD)/omni-observer
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(call sources,examples))
+UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
+HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
+BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+PUBLIC   := guard lock observe publish region ring schema segment wait
+ASSETS   := $(shell find web -type f ! -name '*.json' ! -name '*.md' | LC_ALL=C sort)
+
+# V=1 shows the commands.
+V     ?=
+quiet := $(if $(V),,@)
+say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
+
+.PHONY: all programs units helpers benches run test bench lint format install clean deps help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: deps
+	@$(MAKE) --no-print-directory programs
+
+programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(EXAMPLES)
+units: $(UNIT)
+helpers: $(HELPERS)
+benches: $(BENCHES)
+
+help:
+	@echo 'make            build everything into $(BUILD)/'
+	@echo 'make run        build, start the robot and the observer, print the link (LISTEN=ADDRESS:PORT ...)'
+	@echo 'make test       all tests and checks          make bench    figures, as a table'
+	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
+	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
+	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
+
+deps:
+	@scripts/deps build
+
+run: all
+	@scripts/run $(BUILD) $(foreach address,$(LISTEN),--listen $(address))
+
+test:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory programs
+	@scripts/test
+
+bench:
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory programs benches
+	@scripts/bench $(BUILD)
+
+lint:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory $(BUILD)/include/omni
+	@scripts/lint $(BUILD)
+
+format:
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build
+
+# ---- compiling -------------------------------------------------------------------------------------
+
+$(BUILD)/include/omni:
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR)/shared $@
+
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni
+	@mkdir -p $(@D)
+	$(call say,compile,$<)
+	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/observer/%.o $(BUILD)/tests/unit/observer/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
+$(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -I.
+$(BUILD)/bench/%.o: ALL_CPPFLAGS += -I.
+
+archive = @rm -f $@ && $(AR) rcs $@ $^
+$(OMNI): $(call objects,$(call sources,shared))
+	$(archive)
+$(BUILD)/librobot.a: $(call objects,$(filter-out robot/main.c,$(call sources,robot)))
+	$(archive)
+$(BUILD)/libobserver.a: $(call objects,$(filter-out observer/main.c,$(call sources,observer)))
+	$(archive)
+
+define link
+$(call say,link,$@)
+$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
+endef
+$(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(OMNI)
+	$(link) -lm -pthread
+$(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(OMNI)
+	$(link) $(LIBRARY_LIBS) -lm -pthread
+$(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
+	$(link) -lm
+
+# ---- the page, embedded ----------------------------------------------------------------------------
+
+$(BUILD)/assets.h: $(ASSETS) scripts/embed
+	@mkdir -p $(@D)
+	@scripts/embed $(BUILD) $(ASSETS) >$@
+$(BUILD)/observer/assets.o: $(BUILD)/assets.h
+$(BUILD)/observer/assets.o: ALL_CPPFLAGS += -I$(BUILD)
+
+# ---- tests and benchmarks --------------------------------------------------------------------------
+
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+$(BUILD)/tests/unit/shared/%_test: $(BUILD)/tests/unit/shared/%_test.o $(OMNI)
+	$(link) $(CMOCKA_LIBS) -lm -pthread
+$(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(OMNI)
+	$(link) $(CMOCKA_LIBS) -lm -pthread
+$(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUILD)/libobserver.a $(OMNI)
+	$(link) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm -pthread
+$(BUILD)/tests/programs/%: $(BUILD)/tests/programs/%.o $(OMNI)
+	$(link) -lm -pthread
+$(BUILD)/libbench.a: $(call objects,$(call sources,bench/parts))
+	$(archive)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(OMNI)
+	$(link) $(LIBRARY_LIBS) -lm -pthread
+# A peer that is not installed is left out, and the table says so.
+LCM_LIBS = $(shell $(PKG_CONFIG) --libs lcm 2>/dev/null)
+$(BUILD)/bench/latency.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
+$(BUILD)/bench/peers.o: EXTRA_CFLAGS = $(if $(LCM_LIBS),-DBENCH_HAVE_LCM)
+$(BUILD)/bench/peers: $(BUILD)/bench/peers.o $(BUILD)/libbench.a $(OMNI)
+	$(link) $(LCM_LIBS) -lm -pthread
+
+# ---- installing ------------------------------------------------------------------------------------
+
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(ROBOT) $(OBSERVER) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(OMNI) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
+	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

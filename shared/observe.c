@@ -1,0 +1,407 @@
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <omni/guard.h>
+#include <omni/lock.h>
+#include <omni/observe.h>
+#include <omni/region.h>
+
+#include "atomics.h"
+#include "observer_internal.h"
+#include "problem.h"
+
+/* How often in a row the writer may take the wanted slot away before the reader leaps to the
+ * newest. */
+enum { NEXT_TRIES = 8 };
+
+/* Bits of incompatible_flags that this reader knows: none so far. */
+#define KNOWN_INCOMPATIBLE_FLAGS 0u
+
+/* ---- checking a header as if an enemy wrote it ---- */
+
+static int check_kind(const struct omni_header *header, struct omni_problem *problem) {
+    if (memcmp(header->magic, OMNI_MAGIC, sizeof header->magic) != 0)
+        return omni_problem(problem, -EBADMSG, "it is no status segment (its magic is wrong)");
+    if (header->byte_order != OMNI_BYTE_ORDER)
+        return omni_problem(problem, -EPROTO,
+                            "its publisher has another byte order (%08x, expected %08x): run "
+                            "publisher and observer on CPUs of the same byte order",
+                            header->byte_order, OMNI_BYTE_ORDER);
+    if (header->layout_version == 0)
+        return omni_problem(problem, -EAGAIN, "it is still being built");
+    if (header->layout_version != OMNI_LAYOUT_VERSION)
+        return omni_problem(problem, -EPROTO,
+                            "it has layout version %u, this program reads %u: build both from the "
+                            "same release",
+                            header->layout_version, OMNI_LAYOUT_VERSION);
+    if ((header->incompatible_flags & ~KNOWN_INCOMPATIBLE_FLAGS) != 0)
+        return omni_problem(problem, -EPROTO,
+                            "it uses features that this program does not know (flags %08x): "
+                            "update the observer",
+                            header->incompatible_flags);
+    return 0;
+}
+
+/* Each number of the header with the bounds between which it must lie; in the order of the header.
+ */
+static int check_numbers(const struct omni_header *h, size_t file_bytes,
+                         struct omni_problem *problem) {
+    const struct {
+        const char *name;
+        uint64_t value, low, high, multiple;
+    } numbers[] = {
+        {"header_bytes", h->header_bytes, sizeof *h, sizeof *h, 1},
+        {"scope", h->scope, OMNI_SCOPE_KERNEL, OMNI_SCOPE_MACHINES, 1},
+        {"segment_bytes", h->segment_bytes, sizeof *h, file_bytes, OMNI_CACHE_LINE_BYTES},
+        {"instance", h->instance, 1, UINT64_MAX, 1},
+        {"period_ns", h->period_ns, 0, 3600000000000u, 1},
+        {"field_offset", h->field_offset, sizeof *h, h->segment_bytes, 8},
+        {"field_count", h->field_count, 1, OMNI_FIELDS_MAX, 1},
+        {"field_bytes", h->field_bytes, sizeof(struct omni_field), sizeof(struct omni_field), 1},
+        {"text_offset", h->text_offset,
+         h->field_offset + h->field_count * (uint64_t)sizeof(struct omni_field), h->segment_bytes,
+         1},
+        {"text_bytes", h->text_bytes, 1, OMNI_TEXT_BYTES_MAX, 1},
+        {"ring_offset", h->ring_offset, (uint64_t)h->text_offset + h->text_bytes, h->segment_bytes,
+         OMNI_CACHE_LINE_BYTES},
+        {"slot_count", h->slot_count, OMNI_SLOTS_MIN, OMNI_SLOTS_MAX, 1},
+        {"payload_bytes", h->payload_bytes, 8, OMNI_PAYLOAD_BYTES_MAX, 8},
+        {"slot_bytes", h->slot_bytes, sizeof(struct omni_slot) + (uint64_t)h->payload_bytes,
+         2 * (uint64_t)OMNI_PAYLOAD_BYTES_MAX, OMNI_CACHE_LINE_BYTES},
+        {"state", h->state, OMNI_STATE_OPEN, OMNI_STATE_CLOSED, 1},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (numbers[i].value < numbers[i].low || numbers[i].value > numbers[i].high ||
+            numbers[i].value % numbers[i].multiple != 0)
+            return omni_problem(
+                problem, -EBADMSG,
+                "its header is corrupt: %s is %llu, expected %llu to %llu in steps of %llu",
+                numbers[i].name, (unsigned long long)numbers[i].value,
+                (unsigned long long)numbers[i].low, (unsigned long long)numbers[i].high,
+                (unsigned long long)numbers[i].multiple);
+    return 0;
+}
+
+static bool is_reserved_space_zero(const struct omni_header *header) {
+    static const uint8_t zeros[sizeof header->reserved_version];
+    return header->reserved_where == 0 &&
+           memcmp(header->reserved_name, zeros, sizeof header->reserved_name) == 0 &&
+           memcmp(header->reserved_version, zeros, sizeof header->reserved_version) == 0;
+}
+
+static int check_shape(const struct omni_header *header, struct omni_problem *problem) {
+    if ((header->slot_count & (header->slot_count - 1)) != 0)
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: slot_count %u is no power of two",
+                            header->slot_count);
+    uint64_t ring_bytes = (uint64_t)header->slot_count * header->slot_bytes;
+    if (header->segment_bytes - header->ring_offset < ring_bytes + sizeof(struct omni_end))
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: %u slots of %u bytes do not fit behind "
+                            "ring_offset %u in segment_bytes %llu",
+                            header->slot_count, header->slot_bytes, header->ring_offset,
+                            (unsigned long long)header->segment_bytes);
+    if (!is_reserved_space_zero(header))
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: reserved bytes are not zero");
+    return 0;
+}
+
+static int check_name(const struct omni_header *header, const char *name,
+                      struct omni_problem *problem) {
+    if (memchr(header->name, '\0', sizeof header->name) == NULL || strcmp(header->name, name) != 0)
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: the name inside is not that of the file");
+    return 0;
+}
+
+static int check_header(const struct omni_header *header, size_t file_bytes, const char *name,
+                        struct omni_problem *problem) {
+    int error = check_kind(header, problem);
+    if (error == 0)
+        error = check_numbers(header, file_bytes, problem);
+    if (error == 0)
+        error = check_shape(header, problem);
+    if (error == 0)
+        error = check_name(header, name, problem);
+    return error;
+}
+
+/* ---- attaching ---- */
+
+static int explain_open(int error, const char *path, uid_t owner, struct omni_problem *problem) {
+    switch (error) {
+    case -ENOENT:
+        return omni_problem(problem, error, "there is no %s: is its publisher running?", path);
+    case -EPERM:
+        return omni_problem(problem, error,
+                            "%s belongs to user %ld, who is not trusted: trust that user "
+                            "explicitly, or remove the file",
+                            path, (long)owner);
+    case -EACCES:
+        return omni_problem(problem, error, "%s may not be read by this user", path);
+    case -EINVAL:
+    case -ELOOP:
+        return omni_problem(problem, error,
+                            "%s is a link, a directory, a pipe or a device, not a segment: have "
+                            "it removed",
+                            path);
+    case -ENODATA:
+        return omni_problem(problem, -EBADMSG, "%s is too small for a status segment", path);
+    default:
+        return omni_problem(problem, error, "cannot open %s: %s", path, strerror(-error));
+    }
+}
+
+/* The copy is what counts: whoever changes the header or the table later changes nothing for us. */
+static int copy_table(struct omni_observer *observer, const struct omni_header *header,
+                      struct omni_problem *problem) {
+    struct omni_table *table = &observer->table;
+    const unsigned char *bytes = observer->region.bytes;
+    table->fields = calloc(header->field_count, sizeof *table->fields);
+    table->text = malloc(header->text_bytes);
+    if (table->fields == NULL || table->text == NULL)
+        return omni_problem(problem, -ENOMEM, "no memory for the table of fields");
+    table->field_count = header->field_count;
+    table->text_bytes = header->text_bytes;
+    table->payload_bytes = header->payload_bytes;
+    table->hash = header->schema_hash;
+    memcpy(table->fields, bytes + header->field_offset,
+           header->field_count * sizeof *table->fields);
+    memcpy(table->text, bytes + header->text_offset, header->text_bytes);
+    return omni_table_check(table, problem);
+}
+
+static void remember(struct omni_observer *observer, const struct omni_header *header) {
+    unsigned char *bytes = observer->region.bytes;
+    observer->header = (void *)bytes;
+    observer->end = (void *)(bytes + header->segment_bytes - sizeof *observer->end);
+    observer->ring =
+        (struct omni_ring){.slots = bytes + header->ring_offset,
+                           .version = (void *)(bytes + offsetof(struct omni_header, version)),
+                           .slot_count = header->slot_count,
+                           .slot_bytes = header->slot_bytes,
+                           .payload_bytes = header->payload_bytes};
+    struct omni_source_facts *facts = &observer->facts;
+    memcpy(facts->name, header->name, sizeof facts->name);
+    facts->instance = header->instance;
+    facts->period_ns = header->period_ns;
+    facts->started_monotonic_ns = header->started_monotonic_ns;
+    facts->started_wall_ns = header->started_wall_ns;
+    facts->process_id = header->process_id;
+    facts->slot_count = header->slot_count;
+    facts->scope = (enum omni_scope)header->scope;
+}
+
+static int map_segment(struct omni_observer *observer, const char *name,
+                       const struct omni_observer_options *options, struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    uid_t owner = 0;
+    int error = omni_region_path(path, options->directory, OMNI_FILE_SEGMENT, name);
+    if (error < 0)
+        return omni_problem(problem, error, "\"%.64s\" cannot name a source", name);
+    error =
+        omni_region_open(&observer->region, path, options->trusted, options->trusted_count, &owner);
+    if (error < 0)
+        return explain_open(error, path, owner, problem) == -EBADMSG ? -EBADMSG : error;
+    observer->facts.owner = owner;
+    observer->guard = omni_guard_add(observer->region.bytes, observer->region.size);
+    if (observer->guard < 0)
+        return omni_problem(problem, observer->guard, "too many segments are attached already");
+    return omni_region_path(observer->sleepers_path, options->directory, OMNI_FILE_SLEEPERS, name);
+}
+
+static bool is_gone(const struct omni_observer *observer) {
+    /* Zeros were put in the place of a truncated file, or it was cut inside its last page. */
+    return omni_load_relaxed(&observer->end->mark) != OMNI_END_MARK;
+}
+
+static int believe(struct omni_observer *observer, const char *name, struct omni_problem *problem) {
+    struct omni_header header;
+    /* Acquire: a builder across kernels stores layout_version last. */
+    uint32_t built = omni_load_acquire(
+        (const uint32_t *)(const void *)(observer->region.bytes +
+                                         offsetof(struct omni_header, layout_version)));
+    memcpy(&header, observer->region.bytes, sizeof header);
+    header.layout_version = built;
+    int error = check_header(&header, observer->region.size, name, problem);
+    if (error == 0)
+        error = copy_table(observer, &header, problem);
+    if (error < 0)
+        return error;
+    remember(observer, &header);
+    if (is_gone(observer))
+        return omni_problem(problem, -EBADMSG, "its end is missing: it was cut short");
+    return 0;
+}
+
+int omni_observer_attach(struct omni_observer **observer, const char *name,
+                         const struct omni_observer_options *options,
+                         struct omni_problem *problem) {
+    static const struct omni_observer_options defaults;
+    struct omni_observer *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return omni_problem(problem, -ENOMEM, "no memory for an observer");
+    made->guard = -1;
+    made->region = made->sleepers = OMNI_REGION_CLOSED;
+    int error = map_segment(made, name, options != NULL ? options : &defaults, problem);
+    if (error == 0)
+        error = believe(made, name, problem);
+    if (error < 0)
+        omni_observer_detach(made);
+    else
+        *observer = made;
+    return error;
+}
+
+void omni_observer_detach(struct omni_observer *observer) {
+    if (observer == NULL)
+        return;
+    omni_guard_drop(observer->guard);
+    omni_region_close(&observer->region);
+    omni_region_close(&observer->sleepers);
+    omni_table_free(&observer->table);
+    free(observer);
+}
+
+/* ---- reading ---- */
+
+static int nothing(const struct omni_observer *observer) {
+    return is_gone(observer) ? -ESTALE : -EAGAIN;
+}
+
+static int take(struct omni_observer *observer, const struct omni_stamp *fresh,
+                struct omni_stamp *stamp) {
+    /* What was copied may come from behind the cut. */
+    if (is_gone(observer))
+        return -ESTALE;
+    uint64_t expected = observer->tick + 1;
+    bool counts = observer->started && fresh->tick > expected;
+    uint64_t missed = counts ? fresh->tick - expected : 0;
+    observer->started = true;
+    observer->version = fresh->version;
+    observer->tick = fresh->tick;
+    *stamp = *fresh;
+    stamp->missed = missed;
+    return 0;
+}
+
+static uint32_t version_back(uint32_t version, uint32_t steps) {
+    return version > steps ? version - steps : version - steps - 1;
+}
+
+/* Where a reader begins that has read nothing yet: as far back as the ring goes without a hole. */
+static uint32_t oldest_held(const struct omni_observer *observer, uint32_t newest) {
+    uint32_t oldest = newest;
+    for (uint32_t steps = 1; steps < observer->ring.slot_count - 1; steps++) {
+        uint32_t version = version_back(newest, steps);
+        if (!omni_ring_holds(&observer->ring, version))
+            break;
+        oldest = version;
+    }
+    return oldest;
+}
+
+/* The version to read next. A reader that was lapped leaps to the oldest that should still be
+ * there; each failed try makes it leap further, away from the writer's pen. */
+static uint32_t wanted(const struct omni_observer *observer, uint32_t newest, unsigned tries) {
+    uint32_t reach = (observer->ring.slot_count - 1) >> tries;
+    if (reach == 0)
+        return newest;
+    if (!observer->started && tries == 0)
+        return oldest_held(observer, newest);
+    if (omni_version_distance(observer->version, newest) > reach)
+        return version_back(newest, reach - 1);
+    return omni_version_after(observer->version);
+}
+
+int omni_observer_next(struct omni_observer *observer, struct omni_stamp *stamp, void *payload) {
+    struct omni_stamp fresh;
+    for (unsigned tries = 0; tries < NEXT_TRIES; tries++) {
+        uint32_t newest = omni_ring_version(&observer->ring);
+        if (newest == 0 || newest == observer->version)
+            return nothing(observer);
+        if (omni_ring_read(&observer->ring, wanted(observer, newest, tries), &fresh, payload) == 0)
+            return take(observer, &fresh, stamp);
+    }
+    /* The one before the newest may be the one that was read last: once is enough. */
+    if (omni_ring_newest(&observer->ring, &fresh, payload) == 0 &&
+        fresh.version != observer->version)
+        return take(observer, &fresh, stamp);
+    return nothing(observer);
+}
+
+int omni_observer_newest(struct omni_observer *observer, struct omni_stamp *stamp, void *payload) {
+    struct omni_stamp fresh;
+    if (omni_ring_newest(&observer->ring, &fresh, payload) < 0)
+        return nothing(observer);
+    /* Where the counter wraps, the one before the newest may be older than what was read: there is
+     * no step back, else a tick would be counted as missed that was not. */
+    if (observer->started && fresh.tick < observer->tick && !is_gone(observer)) {
+        *stamp = fresh;
+        stamp->missed = 0;
+        return 0;
+    }
+    return take(observer, &fresh, stamp);
+}
+
+uint32_t omni_observer_version(const struct omni_observer *observer) {
+    return omni_ring_version(&observer->ring);
+}
+
+/* ---- the publisher's life ---- */
+
+enum omni_life omni_observer_life(const struct omni_observer *observer) {
+    bool held = omni_lock_is_held(observer->region.file) == 1;
+    /* Asked in this order: a publisher says goodbye before it lets go. */
+    if (omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED)
+        return OMNI_LIFE_CLOSED;
+    return held ? OMNI_LIFE_OPEN : OMNI_LIFE_DIED;
+}
+
+bool omni_observer_is_replaced(const struct omni_observer *observer) {
+    return omni_region_is_orphan(&observer->region) || is_gone(observer);
+}
+
+/* ---- facts ---- */
+
+const struct omni_table *omni_observer_table(const struct omni_observer *observer) {
+    return &observer->table;
+}
+
+const struct omni_source_facts *omni_observer_facts(const struct omni_observer *observer) {
+    return &observer->facts;
+}
+
+uint32_t omni_observer_payload_bytes(const struct omni_observer *observer) {
+    return observer->table.payload_bytes;
+}
+
+int omni_observer_expect(const struct omni_observer *observer, const struct omni_schema *schema,
+                         struct omni_problem *problem) {
+    return omni_schema_compare(schema, &observer->table, problem);
+}
+
+static int is_segment(const struct dirent *entry) {
+    return omni_name_of_file(entry->d_name) != NULL;
+}
+
+int omni_sources_each(const char *directory, int (*found)(void *context, const char *name),
+                      void *context) {
+    struct dirent **entries;
+    int result = 0;
+    int count = scandir(directory != NULL ? directory : OMNI_DIRECTORY_DEFAULT, &entries,
+                        is_segment, alphasort);
+    if (count < 0)
+        return -errno;
+    for (int i = 0; i < count; i++) {
+        if (result == 0)
+            result = found(context, omni_name_of_file(entries[i]->d_name));
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}

@@ -1,0 +1,13 @@
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void omni_problem_write(struct omni_problem *problem, const char *format, ...) {
+    va_list arguments;
+    if (problem == NULL)
+        return;
+    va_start(arguments, format);
+    vsnprintf(problem->text, sizeof problem->text, format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,355 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <omni/lock.h>
+#include <omni/publish.h>
+#include <omni/region.h>
+
+#include "atomics.h"
+#include "futex.h"
+#include "problem.h"
+#include "ring_inside.h"
+
+enum {
+    SLOTS_AT_LEAST = 64,
+    SLOTS_WITHOUT_PERIOD = 256,
+    RING_SECONDS = 2,
+    MODE_EVERYBODY_LOOKS = 0644
+};
+#define SECOND_NS     1000000000u
+#define PERIOD_NS_MAX (3600ull * SECOND_NS)
+#define PERMISSIONS   0777u
+
+struct omni_publisher {
+    /* What every tick needs: one cache line. */
+    struct omni_ring ring;
+    uint64_t tick;
+    uint32_t version;
+    bool certain_wake;
+    uint32_t *sleepers;
+    /* What opening and closing need. */
+    struct omni_header *header;
+    struct omni_region segment;
+    struct omni_region sleepers_region;
+    int lock;
+};
+
+static_assert(offsetof(struct omni_publisher, header) <= OMNI_CACHE_LINE_BYTES,
+              "what every tick needs fits in one cache line");
+
+/* ---- the layout of a new segment ---- */
+
+static uint64_t round_up(uint64_t bytes, uint64_t to) {
+    return (bytes + to - 1) / to * to;
+}
+
+static uint32_t power_of_two(uint64_t at_least) {
+    uint32_t power = OMNI_SLOTS_MIN;
+    while (power < at_least && power < OMNI_SLOTS_MAX)
+        power *= 2;
+    return power;
+}
+
+static uint32_t slot_count(const struct omni_publisher_options *options) {
+    if (options->slot_count > 0)
+        return power_of_two(options->slot_count);
+    if (options->period_ns == 0)
+        return SLOTS_WITHOUT_PERIOD;
+    /* One slot more: the one that is being written is no longer readable. */
+    uint64_t ticks =
+        ((uint64_t)RING_SECONDS * SECOND_NS + options->period_ns - 1) / options->period_ns + 1;
+    return power_of_two(ticks > SLOTS_AT_LEAST ? ticks : SLOTS_AT_LEAST);
+}
+
+static void lay_out(struct omni_header *header, const struct omni_table *table,
+                    const struct omni_publisher_options *options) {
+    uint64_t at = sizeof *header;
+    header->field_offset = (uint32_t)at;
+    header->field_count = table->field_count;
+    header->field_bytes = sizeof(struct omni_field);
+    at += table->field_count * sizeof(struct omni_field);
+    header->text_offset = (uint32_t)at;
+    header->text_bytes = table->text_bytes;
+    at = round_up(at + table->text_bytes, OMNI_CACHE_LINE_BYTES);
+    header->ring_offset = (uint32_t)at;
+    header->slot_count = slot_count(options);
+    header->slot_bytes = omni_slot_bytes(table->payload_bytes);
+    header->payload_bytes = table->payload_bytes;
+    at += (uint64_t)header->slot_count * header->slot_bytes;
+    header->segment_bytes = at + sizeof(struct omni_end);
+}
+
+static uint64_t make_instance(struct omni_time now) {
+    uint64_t instance = 0;
+    if (getrandom(&instance, sizeof instance, GRND_NONBLOCK) != sizeof instance || instance == 0)
+        instance = (now.wall_ns ^ (uint64_t)getpid() << 48) | 1;
+    return instance;
+}
+
+static void describe(struct omni_header *header, const char *name, const struct omni_table *table,
+                     const struct omni_publisher_options *options) {
+    struct omni_time now = omni_time_now();
+    memcpy(header->magic, OMNI_MAGIC, sizeof header->magic);
+    header->byte_order = OMNI_BYTE_ORDER;
+    header->header_bytes = sizeof *header;
+    header->scope = OMNI_SCOPE_KERNEL;
+    header->schema_hash = table->hash;
+    header->instance = make_instance(now);
+    header->period_ns = options->period_ns;
+    header->process_id = (uint32_t)getpid();
+    header->started_monotonic_ns = now.monotonic_ns;
+    header->started_wall_ns = now.wall_ns;
+    memcpy(header->name, name, strlen(name) + 1);
+    header->state = OMNI_STATE_OPEN;
+}
+
+/* ---- opening, step by step ---- */
+
+static int check_options(const char *name, const struct omni_publisher_options *options,
+                         struct omni_problem *problem) {
+    if (!omni_name_is_valid(name))
+        return omni_problem(problem, -EINVAL,
+                            "\"%.64s\" cannot name a source: use 1 to %u of A-Z a-z 0-9 . _ - and "
+                            "no dot in front",
+                            name, OMNI_NAME_BYTES - 1);
+    if (options->period_ns > PERIOD_NS_MAX)
+        return omni_problem(problem, -EINVAL, "a period of more than an hour between ticks");
+    if (options->slot_count > OMNI_SLOTS_MAX)
+        return omni_problem(problem, -EINVAL, "%u slots: the ring may have up to %u",
+                            options->slot_count, OMNI_SLOTS_MAX);
+    if ((options->mode & ~PERMISSIONS) != 0 || (options->mode & 022) != 0)
+        return omni_problem(problem, -EINVAL,
+                            "mode %o: nobody but the publisher's user may write a segment",
+                            options->mode);
+    return 0;
+}
+
+static int refuse_second(const char *name, pid_t first, struct omni_problem *problem) {
+    char who[48] = "another process";
+    if (first > 0)
+        snprintf(who, sizeof who, "process %ld", (long)first);
+    return omni_problem(problem, -EBUSY,
+                        "\"%s\" is published already, by %s: stop it, or choose another name", name,
+                        who);
+}
+
+static int own_name(struct omni_publisher *publisher, const char *name, const char *directory,
+                    struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    int error = omni_region_path(path, directory, OMNI_FILE_LOCK, name);
+    if (error < 0)
+        return omni_problem(problem, error, "the path of %s is too long", name);
+    int lock = omni_lock_own(path);
+    if (lock == -EBUSY)
+        return refuse_second(name, omni_lock_owner(path), problem);
+    if (lock == -EPERM)
+        return omni_problem(problem, -EPERM,
+                            "%s belongs to another user: choose another name, or have it removed",
+                            path);
+    if (lock < 0)
+        return omni_problem(problem, lock, "cannot make %s: %s", path, strerror(-lock));
+    publisher->lock = lock;
+    return 0;
+}
+
+static int no_room(uint64_t bytes, const char *path, struct omni_problem *problem) {
+    return omni_problem(problem, -ENOSPC,
+                        "no room for %llu bytes at %s: free some (df -h shows what is full)",
+                        (unsigned long long)bytes, path);
+}
+
+static int map_sleepers(struct omni_publisher *publisher, const char *name, const char *directory,
+                        struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    int error = omni_region_path(path, directory, OMNI_FILE_SLEEPERS, name);
+    if (error == 0)
+        error = omni_region_open_word(&publisher->sleepers_region, path, true);
+    if (error == -ENOSPC)
+        return no_room(OMNI_CACHE_LINE_BYTES, path, problem);
+    if (error < 0)
+        return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));
+    publisher->sleepers = (void *)publisher->sleepers_region.bytes;
+    return 0;
+}
+
+static int create_segment(struct omni_publisher *publisher, const char *path, uint64_t bytes,
+                          struct omni_problem *problem) {
+    if (bytes > OMNI_SEGMENT_BYTES_MAX)
+        return omni_problem(problem, -EINVAL,
+                            "the segment would have %llu bytes, at most %llu are allowed: ask for "
+                            "fewer slots",
+                            (unsigned long long)bytes, OMNI_SEGMENT_BYTES_MAX);
+    int error = omni_region_create(&publisher->segment, path, (size_t)bytes);
+    if (error == -ENOSPC || error == -ENOMEM)
+        return no_room(bytes, path, problem);
+    if (error < 0)
+        return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));
+    return 0;
+}
+
+static void fill_segment(struct omni_publisher *publisher, const struct omni_header *header,
+                         const struct omni_table *table) {
+    unsigned char *bytes = publisher->segment.bytes;
+    memcpy(bytes, header, sizeof *header);
+    memcpy(bytes + header->field_offset, table->fields,
+           table->field_count * sizeof(struct omni_field));
+    memcpy(bytes + header->text_offset, table->text, table->text_bytes);
+    struct omni_end *end = (void *)(bytes + header->segment_bytes - sizeof *end);
+    end->mark = OMNI_END_MARK;
+    publisher->header = (void *)bytes;
+    publisher->ring = (struct omni_ring){.slots = bytes + header->ring_offset,
+                                         .version = &publisher->header->version,
+                                         .slot_count = header->slot_count,
+                                         .slot_bytes = header->slot_bytes,
+                                         .payload_bytes = header->payload_bytes};
+}
+
+/* Locked before anybody can open it, whole before anybody can see it. */
+static int reveal(struct omni_publisher *publisher, const char *from, const char *name,
+                  const struct omni_publisher_options *options, struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    int file = publisher->segment.file;
+    mode_t mode = options->mode != 0 ? options->mode : MODE_EVERYBODY_LOOKS;
+    omni_store_release(&publisher->header->layout_version, OMNI_LAYOUT_VERSION);
+    int error = omni_region_path(path, options->directory, OMNI_FILE_SEGMENT, name);
+    if (error == 0)
+        error = omni_lock_take(file);
+    if (error == 0 && fchmod(file, mode) < 0)
+        error = -errno;
+    if (error == 0 && rename(from, path) < 0)
+        error = -errno;
+    if (error == -EPERM || error == -EACCES)
+        return omni_problem(problem, -EPERM,
+                            "%s belongs to another user: choose another name, or have it removed",
+                            path);
+    if (error < 0)
+        return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));
+    return 0;
+}
+
+static int build(struct omni_publisher *publisher, const char *name, const struct omni_table *table,
+                 const struct omni_publisher_options *options, struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    struct omni_header header = {0};
+    describe(&header, name, table, options);
+    lay_out(&header, table, options);
+    int error = omni_region_path(path, options->directory, OMNI_FILE_NEW, name);
+    if (error < 0)
+        return omni_problem(problem, error, "the path of %s is too long", name);
+    error = create_segment(publisher, path, header.segment_bytes, problem);
+    if (error < 0)
+        return error;
+    fill_segment(publisher, &header, table);
+    error = reveal(publisher, path, name, options, problem);
+    if (error < 0)
+        unlink(path);
+    return error;
+}
+
+static void release(struct omni_publisher *publisher) {
+    omni_region_close(&publisher->segment);
+    omni_region_close(&publisher->sleepers_region);
+    if (publisher->lock >= 0)
+        close(publisher->lock);
+    free(publisher);
+}
+
+static struct omni_publisher *allocate(void) {
+    size_t bytes = round_up(sizeof(struct omni_publisher), OMNI_CACHE_LINE_BYTES);
+    struct omni_publisher *publisher = aligned_alloc(OMNI_CACHE_LINE_BYTES, bytes);
+    if (publisher != NULL)
+        *publisher = (struct omni_publisher){
+            .lock = -1, .segment = OMNI_REGION_CLOSED, .sleepers_region = OMNI_REGION_CLOSED};
+    return publisher;
+}
+
+static uint32_t version_before_first(const struct omni_publisher_options *options) {
+    return options->first_version > 1 ? options->first_version - 1 : 0;
+}
+
+int omni_publisher_open(struct omni_publisher **publisher, const char *name,
+                        const struct omni_schema *schema,
+                        const struct omni_publisher_options *options,
+                        struct omni_problem *problem) {
+    static const struct omni_publisher_options defaults;
+    struct omni_table table = {0};
+    options = options != NULL ? options : &defaults;
+    int error = check_options(name, options, problem);
+    if (error == 0)
+        error = omni_schema_pack(&table, schema, problem);
+    if (error < 0)
+        return error;
+    struct omni_publisher *made = allocate();
+    if (made == NULL) {
+        error = omni_problem(problem, -ENOMEM, "no memory for a publisher");
+        goto free_table;
+    }
+    made->certain_wake = options->certain_wake;
+    made->version = version_before_first(options);
+    error = own_name(made, name, options->directory, problem);
+    if (error == 0)
+        error = map_sleepers(made, name, options->directory, problem);
+    if (error == 0)
+        error = build(made, name, &table, options, problem);
+    if (error < 0)
+        release(made);
+    else
+        *publisher = made;
+free_table:
+    omni_table_free(&table);
+    return error;
+}
+
+/* ---- every tick ---- */
+
+/* Takes the flag down, too: garbage written there costs one wake, not one every tick. Look and
+ * taking down are one exchange, else a flag that goes up in between would be lost. */
+static bool somebody_sleeps(const struct omni_publisher *publisher) {
+    /* Without the full barrier the look may happen before the version is visible, and a reader that
+     * went to sleep in between is found at its time-out only: fine for all but hand-offs. */
+    if (!publisher->certain_wake && omni_load_relaxed(publisher->sleepers) == 0)
+        return false;
+    return omni_exchange(publisher->sleepers, 0) != 0;
+}
+
+/* On lines of its own: see ring_inside.h. */
+__attribute__((aligned(64))) void omni_publish_at(struct omni_publisher *publisher,
+                                                  const void *status, struct omni_time time) {
+    publisher->version = ring_version_after(publisher->version);
+    publisher->tick++;
+    ring_write(&publisher->ring, publisher->version, publisher->tick, time, status);
+    if (somebody_sleeps(publisher))
+        omni_futex_wake(publisher->ring.version);
+}
+
+void omni_publish(struct omni_publisher *publisher, const void *status) {
+    omni_publish_at(publisher, status, omni_time_now());
+}
+
+uint64_t omni_publisher_tick(const struct omni_publisher *publisher) {
+    return publisher->tick;
+}
+
+void omni_publisher_close(struct omni_publisher *publisher) {
+    if (publisher == NULL)
+        return;
+    omni_store_release(&publisher->header->state, OMNI_STATE_CLOSED);
+    omni_futex_wake(publisher->ring.version);
+    release(publisher);
+}
+
+static uint64_t nanoseconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+struct omni_time omni_time_now(void) {
+    return (struct omni_time){nanoseconds(CLOCK_MONOTONIC), nanoseconds(CLOCK_REALTIME)};
+}
