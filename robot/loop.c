@@ -1,0 +1,101 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "clock.h"
+
+#define CLOCK_TRIES 1000
+
+/* The least of many: what a call costs when nothing comes between. */
+static uint64_t measure_clock(void) {
+    uint64_t least = UINT64_MAX;
+    uint64_t before = clock_now_ns();
+    for (int i = 0; i < CLOCK_TRIES; i++) {
+        uint64_t after = clock_now_ns();
+        if (after - before < least)
+            least = after - before;
+        before = after;
+    }
+    return least;
+}
+
+void loop_init(struct loop *loop, const struct loop_settings *settings) {
+    *loop = (struct loop){
+        .settings = *settings,
+        .pilot = pilot_start(settings->seed),
+        .clock_cost_ns = measure_clock(),
+    };
+    loop->started_ns = clock_now_ns();
+    loop->pace = pace_start(settings->period_ns, loop->started_ns);
+}
+
+static bool is_last(const struct loop *loop) {
+    const struct loop_settings *settings = &loop->settings;
+    return *settings->stop != 0 || (settings->ticks > 0 && loop->ticks + 1 >= settings->ticks);
+}
+
+/* A reading may be younger than the moment at which the tick began. */
+static uint64_t age(uint64_t now_ns, uint64_t then_ns) {
+    return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+static void decide(struct loop *loop, uint64_t now_ns, bool last) {
+    struct board_reading reading = {0};
+    uint64_t read_ns = loop->started_ns;
+    struct pilot_input input = {
+        .ever_read = sensor_newest(loop->settings.sensor, &reading, &read_ns) == 0,
+        .period_ns = loop->pace.measured_ns,
+        .stop = last,
+    };
+    input.reading_age_ns = age(now_ns, read_ns);
+    for (int i = 0; i < BEHAVIOUR_SENSORS; i++)
+        input.range_mm[i] = reading.range_mm[i];
+    pilot_step(&loop->pilot, &input);
+}
+
+static uint32_t bounded(uint64_t value) {
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+static void publish(struct loop *loop, struct omni_time time) {
+    struct robot_status *status = &loop->status;
+    pilot_report(&loop->pilot, status);
+    status->overruns = loop->pace.overruns;
+    status->period = bounded(loop->pace.measured_ns / CLOCK_NS_A_MICROSECOND);
+    status->jitter = bounded(pace_jitter_ns(&loop->pace) / CLOCK_NS_A_MICROSECOND);
+    status->publish_cost = bounded(loop->publish_cost_ns);
+    uint64_t before = clock_now_ns();
+    omni_publish_at(loop->settings.publisher, status, time);
+    loop->publish_cost_ns = age(clock_now_ns(), before + loop->clock_cost_ns);
+    loop->ticks++;
+}
+
+static int tick(struct loop *loop, bool last) {
+    struct omni_time time = omni_time_now();
+    pace_woke(&loop->pace, time.monotonic_ns);
+    decide(loop, time.monotonic_ns, last);
+    int error = loop->settings.kind->set_motors(loop->settings.board, loop->pilot.powers);
+    if (error == 0)
+        publish(loop, time);
+    return error;
+}
+
+static void sleep_until_deadline(const struct loop *loop) {
+    while (clock_sleep_until(loop->pace.deadline_ns) == -EINTR && *loop->settings.stop == 0) {
+    }
+}
+
+int loop_run(struct loop *loop) {
+    for (bool last = false; !last;) {
+        sleep_until_deadline(loop);
+        last = is_last(loop);
+        int error = tick(loop, last);
+        if (error < 0) {
+            (void)loop->settings.kind->set_motors(loop->settings.board, (struct drive_powers){0});
+            return error;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,59 @@
+/*
+ * loop.h - the control loop: read the board, decide, drive, publish once, sleep until the deadline
+ *
+ * Calling sequence
+ *     struct loop loop;
+ *     loop_init(&loop, &settings);
+ *     int error = loop_run(&loop);   // until settings.stop, or settings.ticks are published
+ *     ... loop.pace and loop.ticks say how it went ...
+ *
+ * Within a tick nothing is allocated, locked, read or written but the board.
+ *
+ * The end
+ *   The last tick commands the motors to zero and publishes the mode "stopped"; it counts among
+ *   settings.ticks. A signal that sets the stop word ends the sleep, and the last tick follows at
+ *   once.
+ */
+#ifndef ROBOT_LOOP_H
+#define ROBOT_LOOP_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include <omni/publish.h>
+
+#include "board.h"
+#include "pace.h"
+#include "pilot.h"
+#include "sensor.h"
+
+struct loop_settings {
+    uint64_t period_ns;
+    uint64_t ticks; /* publish that many; 0: no end */
+    uint64_t seed;
+    const struct board_kind *kind;
+    struct board *board;
+    const struct sensor *sensor;
+    struct omni_publisher *publisher;
+    const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */
+};
+
+struct loop {
+    struct loop_settings settings;
+    struct pace pace;
+    struct pilot pilot;
+    struct robot_status status;
+    uint64_t started_ns;
+    uint64_t ticks;           /* published */
+    uint64_t publish_cost_ns; /* of the tick before */
+    uint64_t clock_cost_ns;   /* of reading the clock once */
+};
+
+/* Takes the settings and measures the clock's price. The first deadline is now. */
+void loop_init(struct loop *loop, const struct loop_settings *settings);
+
+/* Runs until told to stop. Returns 0, or the -errno with which the board refused the motors'
+ * powers: then the motors were told to stop, and no last status was published. */
+int loop_run(struct loop *loop);
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * main.c - omni-robot: options, signals, start and stop
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <omni/publish.h>
+
+#include "board.h"
+#include "clock.h"
+#include "loop.h"
+#include "options.h"
+#include "realtime.h"
+#include "sensor.h"
+#include "status.h"
+
+enum { EXIT_STOPPED = 0, EXIT_BROKEN = 1, EXIT_REFUSED = 2 };
+
+/* A signal handler has no other way to reach the loop. */
+static volatile sig_atomic_t stop;
+
+static void ask_to_stop(int signal) {
+    (void)signal;
+    stop = 1;
+}
+
+static void catch_signals(void) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    /* No SA_RESTART: the sleep until the next tick must end. */
+    struct sigaction action = {.sa_handler = ask_to_stop};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        (void)sigaction(signals[i], &action, NULL);
+}
+
+/* Everything that runs, from start to stop. */
+struct session {
+    const struct options *options;
+    const struct board_kind *kind;
+    struct omni_publisher *publisher;
+    struct board *board;
+    struct sensor sensor;
+    struct loop loop;
+};
+
+static int refuse(const char *text) {
+    (void)fprintf(stderr, "%s\n", text);
+    return EXIT_REFUSED;
+}
+
+static int refuse_errno(const char *what, int error) {
+    (void)fprintf(stderr, "%s: %s.\n", what, strerror(-error));
+    return EXIT_REFUSED;
+}
+
+static uint64_t period_ns(const struct options *options) {
+    return CLOCK_NS_A_SECOND / options->tick_hz;
+}
+
+static int open_publisher(struct session *session) {
+    const struct options *options = session->options;
+    struct omni_publisher_options how = {
+        .directory = options->directory,
+        .period_ns = period_ns(options),
+    };
+    struct omni_problem problem;
+    int error = omni_publisher_open(&session->publisher, options->name, robot_status_schema(), &how,
+                                    &problem);
+    return error < 0 ? refuse(problem.text) : 0;
+}
+
+static int run_loop(struct session *session) {
+    const struct options *options = session->options;
+    struct loop_settings settings = {
+        .period_ns = period_ns(options),
+        .ticks = options->ticks,
+        .seed = options->seed,
+        .kind = session->kind,
+        .board = session->board,
+        .sensor = &session->sensor,
+        .publisher = session->publisher,
+        .stop = &stop,
+    };
+    struct loop *loop = &session->loop;
+    (void)fprintf(stderr, "Robot \"%s\" runs: %llu ticks a second, board %s, process %ld.\n",
+                  options->name, (unsigned long long)options->tick_hz, session->kind->name,
+                  (long)getpid());
+    loop_init(loop, &settings);
+    int error = loop_run(loop);
+    if (error < 0)
+        (void)fprintf(stderr, "The board %s refused the motors' powers: %s.\n", session->kind->name,
+                      strerror(-error));
+    (void)fprintf(
+        stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs.\n",
+        options->name, (unsigned long long)loop->ticks, (unsigned long long)loop->pace.overruns,
+        (unsigned long long)(loop->pace.worst_ns / CLOCK_NS_A_MICROSECOND));
+    return error < 0 ? EXIT_BROKEN : EXIT_STOPPED;
+}
+
+/* The name is taken before the board is touched: a second robot must not move the first one's
+ * motors. */
+static int run(struct session *session) {
+    int sensor_priority = session->options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
+    int status = open_publisher(session);
+    if (status != 0)
+        return status;
+    int error = session->kind->open(&session->board, session->options->seed);
+    if (error < 0) {
+        status = refuse_errno("The board cannot be opened", error);
+        goto close_publisher;
+    }
+    error = sensor_start(&session->sensor, session->kind, session->board, sensor_priority);
+    if (error < 0) {
+        status = refuse_errno("The sensor thread cannot be started", error);
+        goto close_board;
+    }
+    status = run_loop(session);
+    sensor_stop(&session->sensor);
+close_board:
+    session->kind->close(session->board);
+close_publisher:
+    omni_publisher_close(session->publisher);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    struct omni_problem problem;
+    if (options_parse(&options, argc, argv, &problem) < 0)
+        return refuse(problem.text);
+    if (options.help) {
+        options_print_help(stdout);
+        return EXIT_STOPPED;
+    }
+    if (options.version) {
+        (void)printf("omni-robot %s\n", OMNI_VERSION);
+        return EXIT_STOPPED;
+    }
+    struct session session = {.options = &options, .kind = board_find(options.board)};
+    if (session.kind == NULL) {
+        (void)fprintf(stderr, "--board %s: no such board; there are: %s\n", options.board,
+                      BOARD_NAMES);
+        return EXIT_REFUSED;
+    }
+    catch_signals();
+    if (options.realtime && realtime_enter(&problem) < 0)
+        return refuse(problem.text);
+    return run(&session);
+}

@@ -1,0 +1,202 @@
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HELP_HINT "try: omni-robot --help"
+
+#define OPTION_NAME_BYTES 32
+
+enum kind { KIND_number, KIND_text, KIND_flag };
+
+struct rule {
+    const char *member;
+    const char *argument;
+    const char *prose;
+    size_t offset;
+    uint64_t low;
+    uint64_t high;
+    enum kind kind;
+};
+
+#define RULE(kind_, member_, argument_, preset_, low_, high_, prose_)                              \
+    {.member = #member_,                                                                           \
+     .argument = (argument_),                                                                      \
+     .prose = (prose_),                                                                            \
+     .offset = offsetof(struct options, member_),                                                  \
+     .low = (low_),                                                                                \
+     .high = (high_),                                                                              \
+     .kind = KIND_##kind_},
+static const struct rule rules[] = {OPTIONS(RULE)};
+
+enum { RULES = sizeof rules / sizeof rules[0] };
+
+#define PRESET(kind, member, argument, preset, low, high, prose) .member = (preset),
+static const struct options presets = {OPTIONS(PRESET)};
+
+static int complain(struct omni_problem *problem, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int complain(struct omni_problem *problem, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(problem->text, sizeof problem->text, format, arguments);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+/* "tick_hz" → "tick-hz" */
+static void option_name(char name[OPTION_NAME_BYTES], const struct rule *rule) {
+    (void)snprintf(name, OPTION_NAME_BYTES, "%s", rule->member);
+    for (char *c = name; *c != '\0'; c++) {
+        if (*c == '_')
+            *c = '-';
+    }
+}
+
+/* ---- values -----------------------------------------------------------------------------------
+ */
+
+typedef int set_function(void *member, const struct rule *rule, const char *text);
+
+static int set_number(void *member, const struct rule *rule, const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    /* strtoull takes blanks and signs, and makes -1 a large number. */
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || value < rule->low ||
+        value > rule->high)
+        return -EINVAL;
+    *(uint64_t *)member = value;
+    return 0;
+}
+
+static int set_text(void *member, const struct rule *rule, const char *text) {
+    (void)rule;
+    if (text[0] == '\0')
+        return -EINVAL;
+    *(const char **)member = text;
+    return 0;
+}
+
+static int set_flag(void *member, const struct rule *rule, const char *text) {
+    (void)rule;
+    (void)text;
+    *(bool *)member = true;
+    return 0;
+}
+
+static set_function *const setters[] = {
+    [KIND_number] = set_number,
+    [KIND_text] = set_text,
+    [KIND_flag] = set_flag,
+};
+
+static int complain_of_value(struct omni_problem *problem, const struct rule *rule,
+                             const char *text) {
+    char name[OPTION_NAME_BYTES];
+    option_name(name, rule);
+    if (rule->kind == KIND_text)
+        return complain(problem, "--%s needs a value that is not empty; " HELP_HINT, name);
+    return complain(problem, "--%s %.40s: not a whole number from %llu to %llu; " HELP_HINT, name,
+                    text, (unsigned long long)rule->low, (unsigned long long)rule->high);
+}
+
+static int set(struct options *options, const struct rule *rule, const char *text,
+               struct omni_problem *problem) {
+    void *member = (char *)options + rule->offset;
+    if (setters[rule->kind](member, rule, text) < 0)
+        return complain_of_value(problem, rule, text);
+    return 0;
+}
+
+/* ---- the command line -------------------------------------------------------------------------
+ */
+
+/* What getopt_long() wants, made from the rules. */
+struct long_options {
+    struct option option[RULES + 1];
+    char name[RULES][OPTION_NAME_BYTES];
+};
+
+static void make_long_options(struct long_options *made) {
+    memset(made, 0, sizeof *made);
+    for (int i = 0; i < RULES; i++) {
+        option_name(made->name[i], &rules[i]);
+        made->option[i].name = made->name[i];
+        made->option[i].has_arg = rules[i].argument != NULL ? required_argument : no_argument;
+    }
+}
+
+static int parse_line(struct options *options, int argc, char **argv,
+                      struct omni_problem *problem) {
+    struct long_options known;
+    make_long_options(&known);
+    int index = 0;
+    int answer;
+    opterr = 0;
+    optind = 0; /* glibc: begin anew, whatever was parsed before */
+    while ((answer = getopt_long(argc, argv, ":", known.option, &index)) != -1) {
+        if (answer == ':')
+            return complain(problem, "%.60s needs a value; " HELP_HINT, argv[optind - 1]);
+        if (answer != 0)
+            return complain(problem, "%.60s: no such option, or not with a value; " HELP_HINT,
+                            argv[optind - 1]);
+        int error = set(options, &rules[index], optarg, problem);
+        if (error < 0)
+            return error;
+    }
+    if (optind < argc)
+        return complain(problem, "%.60s: not understood, options begin with --; " HELP_HINT,
+                        argv[optind]);
+    return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct omni_problem *problem) {
+    struct options parsed = presets;
+    const char *directory = getenv("OMNI_DIRECTORY");
+    if (directory != NULL && directory[0] != '\0')
+        parsed.directory = directory;
+    int error = parse_line(&parsed, argc, argv, problem);
+    if (error < 0)
+        return error;
+    *options = parsed;
+    return 0;
+}
+
+/* ---- help -------------------------------------------------------------------------------------
+ */
+
+static void print_preset(FILE *file, const struct rule *rule) {
+    const void *member = (const char *)&presets + rule->offset;
+    if (rule->kind == KIND_number)
+        (void)fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)member);
+    if (rule->kind == KIND_text && *(const char *const *)member != NULL)
+        (void)fprintf(file, " (default %s)", *(const char *const *)member);
+}
+
+static void print_rule(FILE *file, const struct rule *rule) {
+    char name[OPTION_NAME_BYTES];
+    char left[64];
+    option_name(name, rule);
+    (void)snprintf(left, sizeof left, "--%s %s", name,
+                   rule->argument != NULL ? rule->argument : "");
+    (void)fprintf(file, "  %-16s %s", left, rule->prose);
+    print_preset(file, rule);
+    (void)fputc('\n', file);
+}
+
+void options_print_help(FILE *file) {
+    (void)fputs("omni-robot: a three-wheeled robot that publishes its status once per tick.\n"
+                "Usage: omni-robot [OPTION...]\n\n",
+                file);
+    for (int i = 0; i < RULES; i++)
+        print_rule(file, &rules[i]);
+    (void)fputs("\nSIGINT, SIGTERM and SIGHUP stop the motors, publish a last status and end it.\n"
+                "Exit status: 0 stopped; 1 the board failed; 2 it could not start.\n",
+                file);
+}
