@@ -1,0 +1,287 @@
+// What the page knows, and what may be claimed of it. Pure: messages in, facts out; times are
+// handed in. Times of ticks are µs of the observer's monotonic clock.
+
+/** @import { Link } from "./link.js" */
+/** @import { EventMessage, Refusal, Schema, ServerMessage, SourceReport, Values }
+ *   from "./protocol.js" */
+
+/** Events kept per source. */
+const EVENTS_KEPT = 500;
+/** The tick rate is measured over so much of the robot's time, µs. */
+const RATE_WINDOW = 2e6;
+
+/**
+ * How many ticks a second, from the ticks' own numbers and times: exact however few of them
+ * arrive here.
+ */
+export class RateMeter {
+  constructor() {
+    /** @type {{ tick: number, time: number }[]} */
+    this.seen = [];
+  }
+
+  reset() {
+    this.seen = [];
+  }
+
+  /**
+   * @param {number} tick
+   * @param {number} time µs
+   */
+  add(tick, time) {
+    const last = this.seen.at(-1);
+    if (last && (tick < last.tick || time < last.time)) this.reset();
+    else if (last && tick === last.tick) return;
+    this.seen.push({ tick, time });
+    while (this.seen.length > 2 && time - /** @type {any} */ (this.seen[1]).time >= RATE_WINDOW)
+      this.seen.shift();
+  }
+
+  /** @returns {number | null} Hz; null while it cannot be told */
+  hertz() {
+    const first = this.seen[0];
+    const last = this.seen.at(-1);
+    if (!first || !last || last.time <= first.time) return null;
+    return ((last.tick - first.tick) * 1e6) / (last.time - first.time);
+  }
+}
+
+/** One source, as far as this page knows it. Survives reconnects and restarts of the source. */
+export class Source {
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+    this.live = false;
+    this.reason = "";
+    this.instance = "";
+    this.period = 0;
+    this.process = 0;
+    this.lost = 0;
+    /** Messages that this page did not get because it was too slow. */
+    this.dropped = 0;
+    /** The same object as long as the schema is the same. @type {Schema | null} */
+    this.schema = null;
+    /** Of the newest tick that arrived here; null: none yet. @type {Values | null} */
+    this.values = null;
+    this.tick = 0;
+    /** When the newest tick was stamped, µs; null: never. @type {number | null} */
+    this.stamped = null;
+    /** When the tick of `values` was stamped, µs; null: `values` are of another connection or
+     * another run, nothing newer came yet. @type {number | null} */
+    this.shown = null;
+    this.rate = new RateMeter();
+    /** @type {EventMessage[]} */
+    this.events = [];
+  }
+
+  /**
+   * @param {Partial<SourceReport>} report
+   * @param {number | null} now the observer's monotonic time, µs
+   */
+  report(report, now) {
+    if (report.instance !== undefined && report.instance !== this.instance) {
+      this.instance = report.instance;
+      this.unsettle();
+    }
+    this.live = report.state === "live";
+    this.reason = report.reason ?? "";
+    this.period = report.period ?? this.period;
+    this.process = report.process ?? this.process;
+    this.lost = report.lost ?? this.lost;
+    if (report.schema) this.#adopt(report.schema);
+    if (typeof report.age === "number" && now !== null) this.stamped = now - report.age;
+  }
+
+  /** @param {Schema} schema */
+  #adopt(schema) {
+    if (this.schema && JSON.stringify(this.schema) === JSON.stringify(schema)) return;
+    this.schema = schema;
+    this.values = null;
+    this.tick = 0;
+    this.unsettle();
+  }
+
+  /** What is known may be old: it is not called live before something newer came. */
+  unsettle() {
+    this.shown = null;
+    this.rate.reset();
+  }
+
+  remove() {
+    this.live = false;
+    this.reason = "removed";
+  }
+}
+
+/** Everything that the observer told. */
+export class Model {
+  constructor() {
+    /** @type {Map<string, Source>} sorted by name */
+    this.sources = new Map();
+    /** @type {Refusal[]} */
+    this.refused = [];
+    this.version = "";
+    /** Which source is looked at; "": none yet. */
+    this.selected = "";
+  }
+
+  current() {
+    return this.sources.get(this.selected) ?? null;
+  }
+
+  /**
+   * @param {ServerMessage} message
+   * @param {number | null} now the observer's monotonic time, µs; null: unknown
+   */
+  apply(message, now) {
+    // Ops that this page does not know are none of its business.
+    if (!Object.hasOwn(handlers, message.op)) return;
+    /** @type {(model: Model, message: any, now: number | null) => void} */
+    const handle = handlers[message.op];
+    handle(this, message, now);
+  }
+
+  /** @param {string} name */
+  select(name) {
+    this.selected = name;
+    this.current()?.unsettle();
+    for (const source of [...this.sources.values()])
+      if (source.reason === "removed") this.forget(source);
+  }
+
+  /** @param {Source} source no longer there; what is being looked at stays, with its last values */
+  forget(source) {
+    if (source.name === this.selected) source.remove();
+    else this.sources.delete(source.name);
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Source}
+   */
+  place(name) {
+    const known = this.sources.get(name);
+    if (known) return known;
+    const source = new Source(name);
+    const all = [...this.sources.values(), source];
+    all.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.sources = new Map(all.map((each) => [each.name, each]));
+    if (!this.selected) this.selected = name;
+    return source;
+  }
+}
+
+/**
+ * @type {{ [Op in ServerMessage["op"]]:
+ *   (model: Model, message: Extract<ServerMessage, { op: Op }>, now: number | null) => void }}
+ */
+const handlers = {
+  hello(model, message, now) {
+    model.version = message.version;
+    model.refused = message.refused;
+    const chosen = model.selected !== "";
+    const names = new Set(message.sources.map(({ name }) => name));
+    for (const source of [...model.sources.values()])
+      if (!names.has(source.name)) model.forget(source);
+    for (const report of message.sources) {
+      model.place(report.name).unsettle();
+      model.place(report.name).report(report, now);
+    }
+    const live = message.sources.find(({ state }) => state === "live");
+    if (!chosen && live) model.selected = live.name;
+  },
+
+  source(model, message, now) {
+    const { name } = message.source;
+    const known = model.sources.get(name);
+    if (message.change !== "went") model.place(name).report(message.source, now);
+    else if (known) model.forget(known);
+  },
+
+  status(model, message) {
+    const source = model.sources.get(message.source);
+    if (!source) return;
+    source.values = message.values;
+    source.tick = message.tick;
+    source.lost = message.lost;
+    source.stamped = source.shown = message.monotonic;
+    source.rate.add(message.tick, message.monotonic);
+  },
+
+  event(model, message) {
+    const source = model.sources.get(message.source);
+    if (!source) return;
+    source.events.push(message);
+    if (source.events.length > EVENTS_KEPT) source.events.shift();
+  },
+
+  dropped(model, message) {
+    const source = model.sources.get(message.source);
+    if (source) source.dropped += message.frames;
+  },
+
+  pong() {},
+
+  error(_model, message) {
+    console.warn(`the observer says: ${message.message} (${message.code})`);
+  },
+};
+
+/**
+ * @typedef {"live" | "stopped" | "observer-gone" | "network-gone"} State of a source, the four
+ * @typedef {State | "connecting" | "checking" | "late" | "needs-link" | "refused" | "empty"} Claim
+ *   what the page says: one of the four, or that it is finding out. late: the source lives, but its
+ *   values reach this page late
+ * @typedef {object} Verdict
+ * @property {Claim} claim
+ * @property {boolean} fresh whether values may look like values of now
+ * @property {number | null} age of the newest values, µs; null: there are none
+ */
+
+/** @type {Partial<Record<Link, Claim>>} */
+const CLAIM_OF_LINK = {
+  connecting: "connecting",
+  quiet: "checking",
+  checking: "checking",
+  "observer-gone": "observer-gone",
+  "network-gone": "network-gone",
+  "needs-link": "needs-link",
+  refused: "refused",
+};
+
+/**
+ * What may be claimed of a source. Never "live" on hearsay: the link must be open, the observer
+ * must call it live, and the values must be as young as its period lets expect.
+ * @param {Link} link
+ * @param {Source | null} source
+ * @param {number | null} now the observer's monotonic time, µs; null: unknown
+ * @returns {Verdict}
+ */
+export function judge(link, source, now) {
+  const age = source ? ageOf(source, now) : null;
+  const claim = CLAIM_OF_LINK[link] ?? claimOfSource(source, age);
+  return { claim, fresh: claim === "live", age };
+}
+
+/**
+ * @param {Source | null} source
+ * @param {number | null} age
+ * @returns {Claim}
+ */
+function claimOfSource(source, age) {
+  if (!source) return "empty";
+  if (!source.live) return "stopped";
+  if (source.shown === null || age === null) return "checking";
+  const patience = Math.max(2e6, 6 * source.period + 1e6);
+  return source.period > 0 && age > patience ? "late" : "live";
+}
+
+/**
+ * The age of what is shown where something is shown, else of the newest tick.
+ * @param {Source} source
+ * @param {number | null} now
+ */
+function ageOf(source, now) {
+  const stamp = source.shown ?? source.stamped;
+  return stamp === null || now === null ? null : Math.max(0, now - stamp);
+}
