@@ -1,0 +1,67 @@
+/*
+ * access.h - who may look: Host, Origin and token, decided in one place for HTTP and WebSocket
+ *
+ * Rules
+ *   Host    must be an IP address, localhost (or *.localhost), this machine's host name (whole, or
+ *           its first label, or that with .local), or one that --allow-host names: else a foreign
+ *           page could reach us by DNS rebinding. A request without Host is refused too.
+ *   Origin  where there is one, must name the same host and port as Host: else any page in the
+ *           user's browser could open our WebSocket.
+ *   Token   where one is in force: as cookie, as `Authorization: Bearer`, or (HTTP only, once, to
+ *           get the cookie) as ?token= in the link. Compared in constant time. /healthz needs none.
+ *
+ * Calling sequence
+ *   Fill a struct access once (access_open(), then access_token_load() where a token is to be in
+ *   force), hand it to hub_open() and http_open(), and leave it unchanged while they live.
+ */
+#ifndef OBSERVER_ACCESS_H
+#define OBSERVER_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ACCESS_TOKEN_BYTES 44u /* of its text, with NUL: 43 characters of base64url, 256 bits */
+
+enum access_verdict {
+    ACCESS_GRANTED,
+    ACCESS_BAD_HOST,   /* 421 */
+    ACCESS_BAD_ORIGIN, /* 403 */
+    ACCESS_NO_TOKEN    /* 401 */
+};
+
+struct access {
+    const char *const *allowed_hosts; /* names without port; NULL-terminated; NULL: none */
+    char token[ACCESS_TOKEN_BYTES];   /* "": no token in force */
+    char cookie_name[32];             /* "omniscient-8080": cookies do not know ports */
+    char host_name[256];              /* this machine's; "": not known */
+};
+
+/* What a request says of itself; NULL for what it does not say. */
+struct access_request {
+    const char *host;
+    const char *origin;
+    const char *cookie;        /* the whole header */
+    const char *authorization; /* the whole header */
+};
+
+/* Fills `access`: this machine's host name, the cookie's name for that port, no token.
+ * `allowed_hosts` (may be NULL) must outlive it. */
+void access_open(struct access *access, const char *const *allowed_hosts, unsigned port);
+
+enum access_verdict access_check(const struct access *access, const struct access_request *request);
+
+/* True where `given` is the token in force; false where none is. Takes the same time for every
+ * `given` of the same length. */
+bool access_token_matches(const struct access *access, const char *given);
+
+/* A sentence for people. */
+const char *access_explain(enum access_verdict verdict);
+
+/* Reads the token from the file, or makes one (getrandom) and stores it, mode 0600, missing parents
+ * created 0700. Of several processes that do so at once all get the same token.
+ * Returns 0; -EPERM where the file is not a plain file of this user's that nobody else may read;
+ * -ELOOP where it is a symbolic link; -EBADMSG where it holds no token; another -errno. `token` is
+ * untouched on failure. */
+int access_token_load(char token[ACCESS_TOKEN_BYTES], const char *path);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * command.h - the commands of omni-observer: one function each, one table in main.c
+ *
+ * Each runs to its end and returns the exit code. Problems go to stderr, one line each, and say
+ * what to type next.
+ *
+ *   serve   observer/serve.c     until SIGINT or SIGTERM
+ *   list    command_list.c       at once
+ *   watch   command_watch.c      until SIGINT, SIGTERM or SIGHUP
+ *   dump    command_dump.c       until the publisher closes, --count, a signal, or a closed pipe
+ */
+#ifndef OBSERVER_COMMAND_H
+#define OBSERVER_COMMAND_H
+
+#include "options.h"
+
+/* What scripts may rely on; docs/man/omni-observer.1 has them too. */
+enum exit_code {
+    EXIT_DONE = 0,      /* it ended as it should */
+    EXIT_RUNTIME = 1,   /* something failed on the way */
+    EXIT_USAGE = 2,     /* command line, environment, config file, or an address that is in use */
+    EXIT_NO_SOURCE = 3, /* watch and dump: there is no such source */
+    EXIT_ENDED = 4      /* dump: the publisher ended without a word, or its segment was removed */
+};
+
+int command_serve(const struct options *options);
+int command_list(const struct options *options);
+int command_watch(const struct options *options);
+int command_dump(const struct options *options);
+
+#endif

@@ -1,0 +1,299 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <omni/guard.h>
+#include <omni/wait.h>
+
+#include "command.h"
+#include "encode.h"
+#include "look.h"
+#include "outlet.h"
+#include "plain.h"
+
+#define WRITE_EARLY      ((size_t)64 * 1024) /* bytes that are not held back until the ring is empty */
+#define BETWEEN_ATTACHES 100000000u          /* ns */
+#define BETWEEN_CHECKS   100000000u          /* ns, of the publisher's life */
+
+struct dump {
+    const struct options *options;
+    struct outlet outlet;
+    struct look look;
+    struct encoder *encoder;
+    struct omni_pacer pacer;
+    struct text text; /* lines that are not written yet */
+    struct text line;
+    bool for_terminal;
+    uint32_t version;  /* of the last tick read */
+    uint64_t ticks;    /* written in all */
+    uint64_t instance; /* of the last one; 0: none yet */
+    uint64_t checked_ns;
+};
+
+/* ---- lines ---- */
+
+/* What the terminal would obey is taken out; a file or a program gets every byte. */
+static void end_line(struct dump *dump) {
+    struct text *line = &dump->line;
+    if (dump->for_terminal && line->length > 0)
+        plain_append(&dump->text, text_bytes(line), line->length);
+    else if (line->length > 0)
+        text_append(&dump->text, text_bytes(line), line->length);
+    text_string(&dump->text, "\n");
+    dump->text.failed |= line->failed;
+    text_clear(line);
+}
+
+static void put_stamp(struct text *line, const struct omni_stamp *stamp,
+                      const char *const names[3]) {
+    text_string(line, names[0]);
+    encode_u64(line, stamp->tick);
+    text_string(line, names[1]);
+    encode_microseconds(line, stamp->time.wall_ns);
+    text_string(line, names[2]);
+    encode_microseconds(line, stamp->time.monotonic_ns);
+}
+
+static void put_json_tick(struct dump *dump, const struct omni_stamp *stamp) {
+    static const char *const names[] = {"{\"tick\":", ",\"time\":", ",\"monotonic\":"};
+    put_stamp(&dump->line, stamp, names);
+    text_string(&dump->line, ",\"values\":");
+    encode_values(&dump->line, dump->encoder, dump->look.payload);
+    text_string(&dump->line, "}");
+    end_line(dump);
+}
+
+static void put_json_gap(struct dump *dump, const struct omni_stamp *stamp) {
+    text_format(&dump->line, "{\"gap\":%" PRIu64 ",\"from\":%" PRIu64 ",\"to\":%" PRIu64 "}",
+                stamp->missed, stamp->tick - stamp->missed, stamp->tick - 1);
+    end_line(dump);
+}
+
+static void put_json_start(struct dump *dump, bool again) {
+    if (!again)
+        return;
+    text_format(&dump->line, "{\"instance\":\"%016" PRIx64 "\"}", dump->instance);
+    end_line(dump);
+}
+
+static void put_csv_tick(struct dump *dump, const struct omni_stamp *stamp) {
+    static const char *const names[] = {"", ",", ","};
+    put_stamp(&dump->line, stamp, names);
+    text_string(&dump->line, ",");
+    encode_csv_row(&dump->line, dump->encoder, dump->look.payload);
+    end_line(dump);
+}
+
+/* Rows are all alike: the gap shows in the tick column, and a person is told. */
+static void put_csv_gap(struct dump *dump, const struct omni_stamp *stamp) {
+    if (!dump->options->quiet)
+        (void)fprintf(stderr, "%" PRIu64 " ticks were lost before tick %" PRIu64 "\n",
+                      stamp->missed, stamp->tick);
+}
+
+static void put_csv_start(struct dump *dump, bool again) {
+    (void)again;
+    text_string(&dump->line, "tick,time,monotonic,");
+    encode_csv_columns(&dump->line, dump->encoder);
+    end_line(dump);
+}
+
+static const struct {
+    void (*start)(struct dump *dump, bool again);
+    void (*gap)(struct dump *dump, const struct omni_stamp *stamp);
+    void (*tick)(struct dump *dump, const struct omni_stamp *stamp);
+} formats[] = {
+    [OPTIONS_FORMAT_JSON] = {put_json_start, put_json_gap, put_json_tick},
+    [OPTIONS_FORMAT_CSV] = {put_csv_start, put_csv_gap, put_csv_tick},
+};
+
+static int write_lines(struct dump *dump) {
+    int error = dump->text.failed ? -ENOMEM : 0;
+    if (error == 0 && dump->text.length > 0)
+        error = outlet_write(&dump->outlet, text_bytes(&dump->text), dump->text.length);
+    text_clear(&dump->text);
+    if (error < 0)
+        (void)fprintf(stderr, "cannot write the ticks: %s\n", strerror(-error));
+    return error;
+}
+
+/* ---- reading ---- */
+
+static bool has_enough(const struct dump *dump) {
+    return dump->options->count > 0 && dump->ticks >= dump->options->count;
+}
+
+static void take(struct dump *dump, const struct omni_stamp *stamp) {
+    if (stamp->missed > 0)
+        formats[dump->options->format].gap(dump, stamp);
+    formats[dump->options->format].tick(dump, stamp);
+    dump->version = stamp->version;
+    dump->ticks++;
+}
+
+/* Everything that is new, written. `newest` gets the stamp of the last tick (version 0: none).
+ * Returns 0, or -errno after telling the user. */
+static int drain(struct dump *dump, struct omni_stamp *newest) {
+    int error = 0;
+    newest->version = 0;
+    while (!dump->outlet.stop && !has_enough(dump)) {
+        struct omni_stamp stamp;
+        error = omni_observer_next(dump->look.observer, &stamp, dump->look.payload);
+        if (error < 0)
+            break;
+        *newest = stamp;
+        take(dump, &stamp);
+        if (dump->text.length >= WRITE_EARLY && write_lines(dump) < 0)
+            return -EIO;
+    }
+    int written = write_lines(dump);
+    return written < 0 ? written : error == -ESTALE ? -ESTALE : 0;
+}
+
+/* ---- attaching ---- */
+
+static int start(struct dump *dump) {
+    const struct omni_source_facts *facts = omni_observer_facts(dump->look.observer);
+    encoder_close(dump->encoder);
+    dump->encoder = NULL;
+    int error = encoder_open(&dump->encoder, omni_observer_table(dump->look.observer));
+    if (error < 0) {
+        (void)fputs("no memory left for the encoder\n", stderr);
+        return error;
+    }
+    bool again = dump->instance != 0;
+    dump->instance = facts->instance;
+    dump->version = 0;
+    formats[dump->options->format].start(dump, again);
+    omni_pacer_start(&dump->pacer, facts->period_ns, 0, outlet_now());
+    return 0;
+}
+
+/* Where the source is not there (or half there) and the user wants to wait: waits. Returns 0 (also
+ * where the user had enough), or an exit code. */
+static int attach(struct dump *dump, bool patient) {
+    struct omni_problem problem = {.text = ""};
+    while (!dump->outlet.stop) {
+        int error = look_open(&dump->look, dump->options, dump->options->source, &problem);
+        if (error == 0)
+            return start(dump) < 0 ? EXIT_RUNTIME : 0;
+        if (error != -EAGAIN && !(error == -ENOENT && patient))
+            return look_explain(error, dump->options->source, &problem);
+        outlet_sleep(&dump->outlet, outlet_now() + BETWEEN_ATTACHES);
+    }
+    return 0;
+}
+
+/* ---- the end of a publisher ---- */
+
+static int await_next_start(struct dump *dump) {
+    while (!dump->outlet.stop && !omni_observer_is_replaced(dump->look.observer))
+        outlet_sleep(&dump->outlet, outlet_now() + BETWEEN_ATTACHES);
+    /* The encoder stands on the table of the look. */
+    encoder_close(dump->encoder);
+    dump->encoder = NULL;
+    look_close(&dump->look);
+    return attach(dump, true);
+}
+
+static int explain_end(const struct dump *dump, const char *end) {
+    if (strcmp(end, "closed") == 0)
+        return EXIT_DONE;
+    if (!dump->options->quiet)
+        (void)fprintf(stderr, "%s: its %s; --follow waits for its next start\n",
+                      dump->options->source,
+                      strcmp(end, "died") == 0 ? "publisher died" : "segment was removed");
+    return EXIT_ENDED;
+}
+
+static bool has_news(const struct dump *dump) {
+    return omni_observer_version(dump->look.observer) != dump->version;
+}
+
+/* Sleeps until the next look is worth it. Wakes on the way to see whether the publisher is still
+ * there: a period may be an hour. Returns why it ended, or NULL: look again. */
+static const char *sleep_until_next(struct dump *dump) {
+    uint64_t next = omni_pacer_next(&dump->pacer);
+    for (uint64_t now = outlet_now(); now < next && !dump->outlet.stop; now = outlet_now()) {
+        uint64_t check = dump->checked_ns + BETWEEN_CHECKS;
+        if (now >= check) {
+            const char *end = look_end(&dump->look);
+            dump->checked_ns = now;
+            if (end != NULL || has_news(dump))
+                return end;
+            check = now + BETWEEN_CHECKS;
+        }
+        outlet_sleep(&dump->outlet, next < check ? next : check);
+    }
+    return NULL;
+}
+
+/* ---- the loop ---- */
+
+enum { GO_ON = -1 }; /* beside the exit codes */
+
+/* What there is to do after a drain that returned `error`, whatever else happened. */
+static int after_drain(const struct dump *dump, int error) {
+    if (error < 0 && error != -ESTALE)
+        return EXIT_RUNTIME;
+    return dump->outlet.stop || has_enough(dump) ? EXIT_DONE : GO_ON;
+}
+
+static int finish(struct dump *dump, const char *end) {
+    struct omni_stamp newest;
+    /* It may have ticked between the last look and its end. */
+    int code = after_drain(dump, drain(dump, &newest));
+    if (code != GO_ON)
+        return code;
+    if (!dump->options->follow)
+        return explain_end(dump, end);
+    code = await_next_start(dump);
+    return code == 0 && !dump->outlet.stop ? GO_ON : code;
+}
+
+static int step(struct dump *dump) {
+    struct omni_stamp newest;
+    int error = drain(dump, &newest);
+    int code = after_drain(dump, error);
+    if (code != GO_ON)
+        return code;
+    if (error == -ESTALE)
+        return finish(dump, "removed");
+    omni_pacer_looked(&dump->pacer, outlet_now(), newest.version != 0 ? &newest : NULL);
+    const char *end = sleep_until_next(dump);
+    if (end != NULL)
+        return finish(dump, end);
+    return dump->outlet.stop ? EXIT_DONE : GO_ON;
+}
+
+static int run(struct dump *dump) {
+    int code = attach(dump, dump->options->wait);
+    if (code != 0 || dump->look.observer == NULL)
+        return code;
+    do
+        code = step(dump);
+    while (code == GO_ON);
+    return code;
+}
+
+int command_dump(const struct options *options) {
+    struct dump dump = {.options = options, .for_terminal = isatty(STDOUT_FILENO) == 1};
+    int error = omni_guard_install();
+    if (error == 0)
+        error = outlet_open(&dump.outlet, STDOUT_FILENO, false);
+    if (error < 0) {
+        (void)fprintf(stderr, "cannot set up signals: %s\n", strerror(-error));
+        return EXIT_RUNTIME;
+    }
+    text_open(&dump.text, 0);
+    text_open(&dump.line, 0);
+    int code = run(&dump);
+    encoder_close(dump.encoder);
+    look_close(&dump.look);
+    text_close(&dump.line);
+    text_close(&dump.text);
+    outlet_close(&dump.outlet);
+    return code;
+}

@@ -1,0 +1,240 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <omni/guard.h>
+
+#include "command.h"
+#include "encode.h"
+#include "look.h"
+#include "outlet.h"
+#include "plain.h"
+
+/* ---- what is known of one source ---- */
+
+struct finding {
+    const char *name;
+    const char *state; /* "live", "stopped", "refused" */
+    const char *reason;
+    const struct omni_table *table; /* NULL: refused, and what follows says nothing */
+    struct omni_source_facts facts;
+    struct omni_stamp stamp; /* version 0: no tick yet */
+    double rate;             /* ticks per second, over what the ring holds; 0: not known */
+    uint64_t age_ns;
+};
+
+/* Reads the whole ring: its first and last tick tell the rate. */
+static void read_ring(struct finding *finding, const struct look *look) {
+    struct omni_stamp first = {.version = 0};
+    struct omni_stamp stamp;
+    uint32_t most = finding->facts.slot_count;
+    for (uint32_t i = 0; i < most; i++) {
+        if (omni_observer_next(look->observer, &stamp, look->payload) != 0)
+            break;
+        if (first.version == 0)
+            first = stamp;
+        finding->stamp = stamp;
+    }
+    uint64_t span = finding->stamp.time.monotonic_ns - first.time.monotonic_ns;
+    if (finding->stamp.tick > first.tick && span > 0 && span < UINT64_MAX / 2)
+        finding->rate = (double)(finding->stamp.tick - first.tick) * 1e9 / (double)span;
+}
+
+static void look_at(struct finding *finding, const struct look *look) {
+    finding->facts = *omni_observer_facts(look->observer);
+    finding->table = omni_observer_table(look->observer);
+    read_ring(finding, look);
+    uint64_t now = outlet_now();
+    uint64_t stamped = finding->stamp.time.monotonic_ns;
+    finding->age_ns = now > stamped ? now - stamped : 0;
+    finding->reason = look_reason(look, stamped, now);
+    if (finding->stamp.version == 0 && finding->reason[0] == '\0')
+        finding->reason = "silent";
+    finding->state = finding->reason[0] == '\0' ? "live" : "stopped";
+    if (finding->reason[0] != '\0')
+        finding->rate = 0;
+}
+
+/* ---- as a table: cells with tabs between, turned into columns for a terminal ---- */
+
+static void put_owner(struct text *text, uid_t owner) {
+    const struct passwd *entry = getpwuid(owner);
+    if (entry != NULL)
+        plain_append(text, entry->pw_name, strlen(entry->pw_name));
+    else
+        text_format(text, "%lu", (unsigned long)owner);
+}
+
+static void put_row(struct text *text, const struct finding *finding) {
+    text_format(text, "%s\t%s\t", finding->name, finding->state);
+    if (finding->table == NULL) {
+        text_string(text, "-\t-\t-\t-\t-\t-\t");
+    } else {
+        if (finding->rate > 0)
+            text_format(text, "%.4g Hz\t", finding->rate);
+        else
+            text_string(text, "-\t");
+        if (finding->stamp.version != 0)
+            plain_duration(text, finding->age_ns);
+        else
+            text_string(text, "-");
+        text_format(text, "\t%" PRIu64 "\t", finding->stamp.tick);
+        put_owner(text, finding->facts.owner);
+        text_format(text, "\t%" PRIu32 "\t%" PRIu32 "\t", finding->facts.process_id,
+                    finding->facts.slot_count);
+    }
+    plain_append(text, finding->reason, strlen(finding->reason));
+    text_string(text, "\n");
+}
+
+enum { COLUMNS = 9 };
+static const char headings[] = "NAME\tSTATE\tRATE\tAGE\tTICK\tOWNER\tPROCESS\tSLOTS\tREASON\n";
+
+struct widths {
+    size_t of[COLUMNS];
+};
+
+static void measure(struct widths *widths, const char *cells, size_t length) {
+    size_t column = 0;
+    for (size_t at = 0; at < length; column++) {
+        size_t bytes = strcspn(cells + at, "\t\n");
+        size_t wide = plain_length(cells + at, bytes);
+        if (cells[at + bytes] == '\n' || column == COLUMNS - 1)
+            column = (size_t)-1; /* the last one is not filled up */
+        else if (wide > widths->of[column])
+            widths->of[column] = wide;
+        at += bytes + 1;
+    }
+}
+
+static void line_up(struct text *text, const char *cells, size_t length) {
+    struct widths widths = {{0}};
+    measure(&widths, cells, length);
+    size_t column = 0;
+    for (size_t at = 0; at < length; column++) {
+        size_t bytes = strcspn(cells + at, "\t\n");
+        if (cells[at + bytes] == '\n') {
+            text_append(text, cells + at, bytes + 1);
+            column = (size_t)-1;
+        } else {
+            plain_cell(text, cells + at, bytes, widths.of[column]);
+            text_string(text, "  ");
+        }
+        at += bytes + 1;
+    }
+}
+
+/* ---- as JSON lines ---- */
+
+static void put_json_text(struct text *text, const char *string) {
+    text_json_string(text, string, strlen(string));
+}
+
+static void put_json_facts(struct text *text, const struct finding *finding) {
+    const struct omni_source_facts *facts = &finding->facts;
+    text_format(text, ",\"instance\":\"%016" PRIx64 "\",\"period\":", facts->instance);
+    encode_microseconds(text, facts->period_ns);
+    text_string(text, ",\"rate\":");
+    if (finding->rate > 0)
+        encode_f64(text, finding->rate);
+    else
+        text_string(text, "null");
+    text_string(text, ",\"age\":");
+    if (finding->stamp.version != 0)
+        encode_microseconds(text, finding->age_ns);
+    else
+        text_string(text, "null");
+    text_string(text, ",\"tick\":");
+    encode_u64(text, finding->stamp.tick);
+    text_format(text,
+                ",\"owner\":%lu,\"process\":%" PRIu32 ",\"slots\":%" PRIu32 ",\"fields\":%" PRIu32,
+                (unsigned long)facts->owner, facts->process_id, facts->slot_count,
+                finding->table->field_count);
+}
+
+static void put_json(struct text *text, const struct finding *finding) {
+    text_string(text, "{\"name\":");
+    put_json_text(text, finding->name);
+    text_format(text, ",\"state\":\"%s\",\"reason\":", finding->state);
+    put_json_text(text, finding->reason);
+    if (finding->table != NULL)
+        put_json_facts(text, finding);
+    text_string(text, "}\n");
+}
+
+/* ---- all of them ---- */
+
+struct listing {
+    const struct options *options;
+    struct text text;
+    unsigned found;
+};
+
+static int list_one(void *context, const char *name) {
+    struct listing *listing = context;
+    struct omni_problem problem = {.text = ""};
+    struct look look = {NULL, NULL};
+    struct finding finding = {.name = name, .state = "refused"};
+    int error = look_open(&look, listing->options, name, &problem);
+    if (error == -ENOENT)
+        return 0; /* gone since the directory was read */
+    if (error < 0)
+        finding.reason = problem.text;
+    else
+        look_at(&finding, &look);
+    if (listing->options->json)
+        put_json(&listing->text, &finding);
+    else
+        put_row(&listing->text, &finding);
+    listing->found++;
+    look_close(&look);
+    return 0;
+}
+
+static int print(const struct options *options, const struct text *cells) {
+    struct outlet outlet;
+    struct text text;
+    int error = outlet_open(&outlet, STDOUT_FILENO, false);
+    if (error < 0)
+        return error;
+    text_open(&text, 0);
+    if (!options->json && isatty(STDOUT_FILENO) == 1)
+        line_up(&text, text_bytes(cells), cells->length);
+    else
+        text_append(&text, text_bytes(cells), cells->length);
+    error = text.failed ? -ENOMEM : outlet_write(&outlet, text_bytes(&text), text.length);
+    text_close(&text);
+    outlet_close(&outlet);
+    return error;
+}
+
+static int report(const struct listing *listing) {
+    if (listing->found == 0 && !listing->options->quiet)
+        (void)fprintf(stderr, "no sources in %s\n", listing->options->directory);
+    if (listing->found == 0)
+        return EXIT_DONE;
+    int error = listing->text.failed ? -ENOMEM : print(listing->options, &listing->text);
+    if (error < 0)
+        (void)fprintf(stderr, "cannot write the list: %s\n", strerror(-error));
+    return error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+int command_list(const struct options *options) {
+    struct listing listing = {.options = options};
+    int error = omni_guard_install();
+    text_open(&listing.text, 0);
+    if (!options->json)
+        text_string(&listing.text, headings);
+    if (error == 0)
+        error = omni_sources_each(options->directory, list_one, &listing);
+    if (error < 0)
+        (void)fprintf(stderr, "cannot read the directory %s: %s; choose another: --directory DIR\n",
+                      options->directory, strerror(-error));
+    int code = error < 0 ? EXIT_USAGE : report(&listing);
+    text_close(&listing.text);
+    return code;
+}

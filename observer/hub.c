@@ -1,0 +1,507 @@
+#include "hub_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "handshake.h"
+#include "stream.h"
+
+enum {
+    HEADER_BYTES = 4096,   /* libwebsockets takes no more of all headers together */
+    RECEIVE_BYTES = 512,   /* kept for each client; longer messages come in pieces */
+    FRAME_BYTES = 1 << 20, /* written in one go, if the socket takes it */
+    TURN_TO_CLOSE = 3,     /* of the loop, after hub_close() */
+    TURN_TO_FREE = 6
+};
+
+/* ---- refusing ---- */
+
+/* The header's text in `buffer`, or NULL where there is none. */
+static const char *header(struct lws *wsi, enum lws_token_indexes token, char *buffer) {
+    return lws_hdr_copy(wsi, buffer, HEADER_BYTES, token) > 0 ? buffer : NULL;
+}
+
+static void write_answer(struct lws *wsi, const struct handshake_answer *answer) {
+    char buffer[LWS_PRE + 1024];
+    char *text = buffer + LWS_PRE;
+    int length = snprintf(text, sizeof buffer - LWS_PRE,
+                          "HTTP/1.1 %u %s\r\n%sConnection: close\r\nContent-Type: text/plain; "
+                          "charset=utf-8\r\nContent-Length: %zu\r\n\r\n%s\n",
+                          answer->status, answer->reason, answer->headers, strlen(answer->text) + 1,
+                          answer->text);
+    lws_write(wsi, (unsigned char *)text, (size_t)length, LWS_WRITE_HTTP_HEADERS);
+}
+
+static struct handshake_answer judge(const struct hub *hub, struct lws *wsi) {
+    char upgrade[HEADER_BYTES], connection[HEADER_BYTES], version[HEADER_BYTES];
+    char key[HEADER_BYTES], protocols[HEADER_BYTES], host[HEADER_BYTES];
+    char origin[HEADER_BYTES], cookie[HEADER_BYTES], authorization[HEADER_BYTES];
+    struct handshake handshake = {
+        .upgrade = header(wsi, WSI_TOKEN_UPGRADE, upgrade),
+        .connection = header(wsi, WSI_TOKEN_CONNECTION, connection),
+        .version = header(wsi, WSI_TOKEN_VERSION, version),
+        .key = header(wsi, WSI_TOKEN_KEY, key),
+        .protocols = header(wsi, WSI_TOKEN_PROTOCOL, protocols),
+        .access = {.host = header(wsi, WSI_TOKEN_HOST, host),
+                   .origin = header(wsi, WSI_TOKEN_ORIGIN, origin),
+                   .cookie = header(wsi, WSI_TOKEN_HTTP_COOKIE, cookie),
+                   .authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization)},
+        .is_full = hub->figures.clients >= hub->options.clients_max,
+    };
+    return handshake_judge(&handshake, hub->access);
+}
+
+/* ---- what libwebsockets tells: one function per reason ---- */
+
+struct callback {
+    struct hub *hub;
+    struct lws *wsi;
+    struct client *client; /* NULL before the upgrade, and once it has left */
+    struct client *memory; /* where the client lives, or is going to */
+    const char *bytes;
+    size_t length;
+    uint64_t now_ns;
+};
+
+static int on_socket_made(const struct callback *call) {
+    call->hub->sockets++;
+    return 0;
+}
+
+static int on_socket_gone(const struct callback *call) {
+    call->hub->sockets--;
+    return 0;
+}
+
+/* Something that asks for an upgrade, and something that does not: -1 ends the connection once the
+ * answer is out. */
+static int on_request(const struct callback *call) {
+    struct handshake_answer answer = judge(call->hub, call->wsi);
+    if (answer.status == 101)
+        return 0;
+    write_answer(call->wsi, &answer);
+    return -1;
+}
+
+static void start_beating(struct hub *hub);
+static void stop_beating(struct hub *hub);
+
+static int on_established(const struct callback *call) {
+    if (call->hub->is_closing || call->memory == NULL)
+        return -1;
+    client_begin(call->memory, call->hub, call->wsi);
+    start_beating(call->hub);
+    return client_is_over(call->memory) ? -1 : 0;
+}
+
+static int on_leaving(const struct callback *call) {
+    if (call->client != NULL)
+        client_leave(call->client);
+    if (call->hub->clients == NULL)
+        stop_beating(call->hub);
+    return 0;
+}
+
+/* Returning -1 here would close it twice in libwebsockets 4.1 built for debugging, as Debian's is:
+ * the second time without a close frame. */
+static int on_writeable(const struct callback *call) {
+    struct client *client = call->client;
+    if (client == NULL)
+        return 0;
+    if (client->close_code == 0)
+        client_flush(client, call->now_ns);
+    if (client_is_over(client)) {
+        client_say_why(client);
+        lws_set_timeout(call->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+    }
+    return 0;
+}
+
+static int on_pong(const struct callback *call) {
+    if (call->client != NULL)
+        call->client->is_pinged = false;
+    return 0;
+}
+
+/* A message in pieces is put together here; most come in one. */
+static void take_piece(const struct callback *call) {
+    struct client *client = call->client;
+    struct text *incoming = &client->incoming;
+    size_t length = incoming->length + call->length;
+    bool is_last = lws_is_final_fragment(call->wsi) != 0;
+    if (length + lws_remaining_packet_payload(call->wsi) > call->hub->options.message_bytes_max) {
+        client_close(client, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "message too large", call->now_ns);
+        return;
+    }
+    if (is_last && incoming->length == 0) {
+        request_handle(client, call->bytes, call->length, call->now_ns);
+        return;
+    }
+    text_append(incoming, call->bytes, call->length);
+    if (!is_last)
+        return;
+    if (!incoming->failed)
+        request_handle(client, text_bytes(incoming), incoming->length, call->now_ns);
+    text_close(incoming);
+    text_open(incoming, 0);
+}
+
+static int on_receive(const struct callback *call) {
+    struct client *client = call->client;
+    if (client == NULL || client->close_code != 0)
+        return 0;
+    if (lws_frame_is_binary(call->wsi))
+        client_close(client, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "text only", call->now_ns);
+    else
+        take_piece(call);
+    if (!client_is_over(client))
+        return 0;
+    client_say_why(client);
+    return -1;
+}
+
+static const struct {
+    enum lws_callback_reasons reason;
+    int (*act)(const struct callback *call);
+} callbacks[] = {
+    {LWS_CALLBACK_SERVER_WRITEABLE, on_writeable},
+    {LWS_CALLBACK_RECEIVE, on_receive},
+    {LWS_CALLBACK_RECEIVE_PONG, on_pong},
+    {LWS_CALLBACK_WSI_CREATE, on_socket_made},
+    {LWS_CALLBACK_WSI_DESTROY, on_socket_gone},
+    {LWS_CALLBACK_HTTP_CONFIRM_UPGRADE, on_request},
+    {LWS_CALLBACK_HTTP, on_request},
+    {LWS_CALLBACK_ESTABLISHED, on_established},
+    {LWS_CALLBACK_WS_PEER_INITIATED_CLOSE, on_leaving},
+    {LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL, on_leaving},
+    {LWS_CALLBACK_CLOSED, on_leaving},
+};
+
+static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                       size_t length) {
+    struct hub *hub = lws_context_user(lws_get_context(wsi));
+    struct client *client = user;
+    struct callback call = {.hub = hub,
+                            .wsi = wsi,
+                            .client = client != NULL && client->hub != NULL ? client : NULL,
+                            .memory = client,
+                            .bytes = in,
+                            .length = length,
+                            .now_ns = uv_hrtime()};
+    for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
+        if (callbacks[i].reason == reason)
+            return callbacks[i].act(&call);
+    return 0;
+}
+
+static void log_line(int level, const char *line) {
+    (void)level;
+    fprintf(stderr, "libwebsockets: %s", line);
+}
+
+/* ---- what the sources tell ---- */
+
+static void tell_all(struct hub *hub, uint64_t now_ns) {
+    for (struct client *client = hub->clients; client != NULL; client = client->next) {
+        if (!hub->scratch.failed && client_is_ready(client, now_ns)) {
+            client_write(client, &hub->scratch);
+        } else {
+            client->wants_hello = true;
+            client_hold(client, now_ns);
+        }
+    }
+}
+
+static void on_came(void *context, struct source *source) {
+    struct hub *hub = context;
+    uint64_t now_ns = uv_hrtime();
+    struct feed *feed = hub->is_closing ? NULL : feed_open(hub, source);
+    if (feed == NULL)
+        return;
+    feed_write_source(&hub->scratch, source, "came", now_ns);
+    tell_all(hub, now_ns);
+    for (struct client *client = hub->clients; client != NULL; client = client->next) {
+        client_wake(client, feed, now_ns);
+        if (client->by_default)
+            client_subscribe_by_default(client, now_ns);
+        if (client->is_backlogged)
+            client_flush(client, now_ns);
+    }
+    feed_want(feed);
+}
+
+/* Who watches by default watches another one from then on. */
+static void drop_defaults(struct hub *hub, const struct source *source, uint64_t now_ns) {
+    for (struct client *client = hub->clients; client != NULL; client = client->next)
+        if (client->by_default && client_unsubscribe(client, source->name))
+            client_subscribe_by_default(client, now_ns);
+}
+
+static void on_went(void *context, struct source *source) {
+    struct hub *hub = context;
+    uint64_t now_ns = uv_hrtime();
+    struct feed *feed = source->hub;
+    if (feed == NULL)
+        return;
+    feed_finish(feed, now_ns);
+    feed_close(feed);
+    feed_write_source(&hub->scratch, source, "went", now_ns);
+    tell_all(hub, now_ns);
+    drop_defaults(hub, source, now_ns);
+}
+
+static void on_changed(void *context, struct source *source) {
+    struct hub *hub = context;
+    uint64_t now_ns = uv_hrtime();
+    if (source->hub == NULL)
+        return;
+    if (!source->live)
+        feed_finish(source->hub, now_ns);
+    feed_write_source(&hub->scratch, source, "changed", now_ns);
+    tell_all(hub, now_ns);
+}
+
+static void on_ticked(void *context, struct source *source, uint64_t now_ns) {
+    (void)context;
+    if (source->hub != NULL)
+        feed_tick(source->hub, now_ns);
+}
+
+static void on_event(void *context, struct source *source, const struct event *event) {
+    (void)context;
+    if (source->hub != NULL)
+        feed_event(source->hub, event);
+}
+
+struct sources_listener hub_listener(struct hub *hub) {
+    return (struct sources_listener){.context = hub,
+                                     .came = on_came,
+                                     .went = on_went,
+                                     .changed = on_changed,
+                                     .ticked = on_ticked,
+                                     .event = on_event};
+}
+
+void hub_attach(struct hub *hub, struct sources *sources) {
+    hub->sources = sources;
+    for (struct feed *feed = hub->feeds; feed != NULL; feed = feed->next)
+        feed_want(feed);
+}
+
+struct feed *hub_feed(const struct hub *hub, const char *name) {
+    struct feed *feed = hub->feeds;
+    while (feed != NULL && strcmp(feed->source->name, name) != 0)
+        feed = feed->next;
+    return feed;
+}
+
+static void write_sources(const struct hub *hub, struct text *text, uint64_t now_ns) {
+    const struct source *source;
+    const char *name;
+    const char *problem;
+    for (size_t i = 0; hub->sources != NULL && (source = sources_at(hub->sources, i)) != NULL;
+         i++) {
+        text_string(text, i > 0 ? "," : "");
+        source_encode(text, source, now_ns, true);
+    }
+    text_string(text, "],\"refused\":[");
+    for (size_t i = 0; hub->sources != NULL && sources_refusal(hub->sources, i, &name, &problem);
+         i++) {
+        text_string(text, i > 0 ? ",{\"name\":" : "{\"name\":");
+        text_json_string(text, name, strlen(name));
+        text_string(text, ",\"problem\":");
+        text_json_string(text, problem, strlen(problem));
+        text_string(text, "}");
+    }
+}
+
+void hub_write_hello(struct hub *hub, struct text *text) {
+    struct timespec wall;
+    uint64_t now_ns = uv_hrtime();
+    clock_gettime(CLOCK_REALTIME, &wall);
+    text_clear(text);
+    text_string(text, "{\"op\":\"hello\",\"protocol\":\"" HANDSHAKE_PROTOCOL
+                      "\",\"version\":\"" OMNI_VERSION "\",\"time\":");
+    encode_microseconds(text, (uint64_t)wall.tv_sec * HUB_SECOND_NS + (uint64_t)wall.tv_nsec);
+    text_string(text, ",\"monotonic\":");
+    encode_microseconds(text, now_ns);
+    text_string(text, ",\"sources\":[");
+    write_sources(hub, text, now_ns);
+    text_string(text, "]}");
+}
+
+/* ---- timers ---- */
+
+static void on_beat(uv_timer_t *timer) {
+    struct hub *hub = timer->data;
+    uint64_t now_ns = uv_hrtime();
+    for (struct feed *feed = hub->feeds; feed != NULL; feed = feed->next)
+        feed_beat(feed, now_ns);
+    for (struct client *client = hub->clients; client != NULL; client = client->next)
+        client_beat(client, now_ns);
+}
+
+static void start_beating(struct hub *hub) {
+    if (!uv_is_active((uv_handle_t *)&hub->beat))
+        uv_timer_start(&hub->beat, on_beat, HUB_BEAT_MS, HUB_BEAT_MS);
+}
+
+static void stop_beating(struct hub *hub) {
+    uv_timer_stop(&hub->beat);
+    uv_timer_stop(&hub->trail);
+}
+
+static void on_trail(uv_timer_t *timer) {
+    struct hub *hub = timer->data;
+    uint64_t now_ns = uv_hrtime();
+    for (struct feed *feed = hub->feeds; feed != NULL; feed = feed->next)
+        if (feed->source->facts.period_ns == 0)
+            feed_trail(feed, now_ns);
+}
+
+void hub_trail(struct hub *hub, uint64_t at_ns) {
+    uint64_t now_ns = uv_hrtime();
+    uint64_t wait_ms = at_ns > now_ns ? (at_ns - now_ns + 999999) / 1000000 : 1;
+    if (uv_is_active((uv_handle_t *)&hub->trail) && uv_timer_get_due_in(&hub->trail) <= wait_ms)
+        return;
+    uv_timer_start(&hub->trail, on_trail, wait_ms, 0);
+}
+
+/* ---- opening and closing ---- */
+
+static void describe_protocol(struct hub *hub) {
+    hub->protocols[0] = (struct lws_protocols){.name = HANDSHAKE_PROTOCOL,
+                                               .callback = on_callback,
+                                               .per_session_data_size = sizeof(struct client),
+                                               .rx_buffer_size = RECEIVE_BYTES,
+                                               .tx_packet_size = FRAME_BYTES};
+}
+
+static int open_context(struct hub *hub) {
+    /* All zero: its pings are timers in a sorted list, one per client; the beat does it for all. */
+    static const lws_retry_bo_t no_pings = {0};
+    void *loops[] = {hub->loop};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .protocols = hub->protocols,
+        .vhost_name = "omniscient",
+        .foreign_loops = loops,
+        .pcontext = &hub->context,
+        .user = hub,
+        .timeout_secs = hub->options.handshake_seconds,
+        .timeout_secs_ah_idle = hub->options.handshake_seconds,
+        .retry_and_idle_policy = &no_pings,
+    };
+    lws_set_log_level(LLL_ERR, log_line);
+    hub->context = lws_create_context(&info);
+    if (hub->context == NULL) {
+        fprintf(stderr, "libwebsockets did not start: is its libuv plugin there (Debian: "
+                        "libwebsockets-evlib-uv)?\n");
+        return -ENOTSUP;
+    }
+    hub->vhost = lws_create_vhost(hub->context, &info);
+    return hub->vhost != NULL ? 0 : -ENOMEM;
+}
+
+static void open_handles(struct hub *hub) {
+    uv_timer_init(hub->loop, &hub->beat);
+    uv_timer_init(hub->loop, &hub->trail);
+    uv_idle_init(hub->loop, &hub->reaper);
+    hub->beat.data = hub;
+    hub->trail.data = hub;
+    hub->reaper.data = hub;
+    hub->handles = 3;
+}
+
+static void free_hub(struct hub *hub) {
+    text_close(&hub->scratch);
+    free(hub);
+}
+
+int hub_open(struct hub **hub, uv_loop_t *loop, const struct hub_options *options,
+             const struct access *access) {
+    struct hub *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->loop = loop;
+    made->options = *options;
+    made->access = access;
+    text_open(&made->scratch, LWS_PRE);
+    describe_protocol(made);
+    int error = open_context(made);
+    if (made->context == NULL) {
+        free_hub(made);
+        return error;
+    }
+    open_handles(made);
+    if (error < 0) {
+        hub_close(made);
+        return error;
+    }
+    *hub = made;
+    return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    struct hub *hub = handle->data;
+    if (--hub->handles == 0)
+        free_hub(hub);
+}
+
+/* Turns of the loop: in the first the close frames go out. Then libwebsockets has to be told twice:
+ * once to close its sockets, in the next turn, and after them its timers, in the turn after; and
+ * again, once the loop has let go of those, to free itself. It then clears hub->context. */
+static void on_turn(uv_idle_t *reaper) {
+    struct hub *hub = reaper->data;
+    hub->turns++;
+    if (hub->turns == TURN_TO_CLOSE || hub->turns >= TURN_TO_FREE)
+        lws_context_destroy(hub->context);
+    if (hub->context != NULL)
+        return;
+    uv_close((uv_handle_t *)&hub->beat, on_handle_closed);
+    uv_close((uv_handle_t *)&hub->trail, on_handle_closed);
+    uv_close((uv_handle_t *)&hub->reaper, on_handle_closed);
+}
+
+static void say_goodbye(struct client *client) {
+    unsigned char reason[] = "the observer is shutting down";
+    struct lws *wsi = client->wsi;
+    client_leave(client);
+    lws_close_reason(wsi, LWS_CLOSE_STATUS_GOINGAWAY, reason, sizeof reason - 1);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+void hub_close(struct hub *hub) {
+    if (hub == NULL)
+        return;
+    hub->is_closing = true;
+    hub->sources = NULL;
+    while (hub->clients != NULL)
+        say_goodbye(hub->clients);
+    while (hub->feeds != NULL)
+        feed_close(hub->feeds);
+    stop_beating(hub);
+    uv_idle_start(&hub->reaper, on_turn);
+}
+
+/* ---- adopting ---- */
+
+void hub_adopt(struct hub *hub, int socket) {
+    unsigned most = hub->options.clients_max + hub->options.clients_max / 4 + 16;
+    if (hub->is_closing || hub->sockets >= most) {
+        close(socket);
+        return;
+    }
+    stream_tune(socket);
+    lws_adopt_socket_vhost(hub->vhost, socket);
+}
+
+struct hub_figures hub_figures(const struct hub *hub) {
+    return hub->figures;
+}

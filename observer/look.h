@@ -1,0 +1,47 @@
+/*
+ * look.h - one source, looked at by a command: attach by name, is it alive, attach anew
+ *
+ * Purpose
+ *   `list`, `watch` and `dump` look at segments without the event loop of `serve`. A `struct look`
+ *   is one attached source with room for its payload.
+ *
+ * Calling sequence
+ *     struct look look;
+ *     int error = look_open(&look, options, "robot", &problem);
+ *     ... omni_observer_next(look.observer, &stamp, look.payload) ...
+ *     if (look_is_replaced(&look)) ... look_close(), look_open() ...
+ *     look_close(&look);
+ */
+#ifndef OBSERVER_LOOK_H
+#define OBSERVER_LOOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni/observe.h>
+
+#include "options.h"
+
+/* Closed: all zero. */
+struct look {
+    struct omni_observer *observer;
+    void *payload;
+};
+
+/* Attaches. Returns what omni_observer_attach() returns; -ENOENT tells the names that are there.
+ * *look is untouched on failure. */
+int look_open(struct look *look, const struct options *options, const char *name,
+              struct omni_problem *problem);
+/* Prints why a source could not be attached; returns the exit code for it. */
+int look_explain(int error, const char *name, const struct omni_problem *problem);
+/* Detaches. A closed one is fine. */
+void look_close(struct look *look);
+
+/* Why no more ticks will come: "closed", "died" or "removed"; NULL: they may. Two system calls. */
+const char *look_end(const struct look *look);
+
+/* Why the source does not tick: as above, or "silent" (no tick for five periods and at least half a
+ * second); "" where it is live. `heard_ns`: when its newest tick was stamped or read, 0: never. */
+const char *look_reason(const struct look *look, uint64_t heard_ns, uint64_t now_ns);
+
+#endif

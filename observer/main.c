@@ -1,0 +1,33 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "options.h"
+
+static int (*const commands[])(const struct options *options) = {
+#define COMMANDS_RUN_(name, operand, prose) command_##name,
+    COMMANDS(COMMANDS_RUN_)};
+
+static int run(const struct options *options) {
+    if (options->help)
+        options_print_help(stdout);
+    else if (options->help_man)
+        options_print_man(stdout);
+    else if (options->version)
+        (void)puts("omni-observer " OMNI_VERSION);
+    else
+        return commands[options->command](options);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_RUNTIME;
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    struct omni_problem problem;
+    if (options_parse(&options, argc, argv, environ, &problem) < 0) {
+        (void)fprintf(stderr, "%s\n", problem.text);
+        return EXIT_USAGE;
+    }
+    int code = run(&options);
+    options_free(&options);
+    return code;
+}

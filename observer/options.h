@@ -1,0 +1,172 @@
+/*
+ * options.h - what the user wants: one table → command line, environment, config file, help, man
+ * page
+ *
+ * Purpose
+ *   OPTIONS below is the only list of options. From it come the members of struct options, the
+ *   parser of the command line ("--max-clients 5"), the environment variables (OMNI_MAX_CLIENTS=5),
+ *   the keys of the config file ("max-clients": 5), --help and the options section of the man page.
+ *
+ * Calling sequence
+ *     struct options options;
+ *     struct omni_problem problem;
+ *     if (options_parse(&options, argc, argv, environ, &problem) < 0)
+ *         ... print problem.text, exit 2 ...
+ *     ... options.max_clients ...
+ *     options_free(&options);
+ *
+ * Precedence
+ *   Command line, then environment, then config file, then default. A list that is given at one
+ *   place replaces the lists of the places below; repeated at the same place it grows.
+ *
+ * Adding an option
+ *   One line in OPTIONS, and the text that `make test` asks for in docs/man/omni-observer.1.
+ */
+#ifndef OBSERVER_OPTIONS_H
+#define OBSERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <omni/schema.h>
+
+/* X(name, operand, prose). The first one is what happens without a command. */
+#define COMMANDS(X)                                                                                \
+    X(serve, "", "show all sources in a web page (the default)")                                   \
+    X(list, "", "name all sources and their states")                                               \
+    X(watch, "SOURCE", "show one source in the terminal, live")                                    \
+    X(dump, "SOURCE", "write every tick of one source, one line each")
+
+#define COMMANDS_ID_(name, operand, prose) COMMAND_##name,
+enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
+
+/* X(kind, member, letter, argument, default, low, high, commands, prose)
+ *   kind      how a value is written and what the member is: see OPTIONS_TYPE_ below
+ *   member    of struct options; the option's name with _ for -
+ *   default   as a user would write it; "" : none
+ *   low, high bounds of numbers, sizes (bytes) and decimals
+ *   commands  which ones it is for: see OPTIONS_FOR_ below
+ * The prose begins in small letters and has no full stop at its end. */
+/* clang-format off */
+#define OPTIONS(X)                                                                                 \
+    X(text, directory, 'd', "DIR", "/dev/shm", 0, 0, every,                                        \
+      "where the segments are")                                                                    \
+    X(users, trust, 't', "USER", "", 0, 0, every,                                                  \
+      "believe the segments of this user (name or id) too, beside your own and root's; repeatable")\
+    X(config, config, 'c', "FILE", "", 0, 0, every,                                                \
+      "read more options from this JSON file, an object with an option's name for each key")       \
+    X(flag, quiet, 'q', "", "no", 0, 0, every,                                                     \
+      "print nothing but what was asked for, and errors")                                          \
+    X(show, help, 'h', "", "no", 0, 0, every,                                                      \
+      "print this and exit")                                                                       \
+    X(show, version, 'V', "", "no", 0, 0, every,                                                   \
+      "print the version and exit")                                                                \
+    X(show, help_man, 0, "", "no", 0, 0, every, "")                                                \
+    X(addresses, listen, 'l', "ADDRESS:PORT", "127.0.0.1:8080", 0, 0, serve,                       \
+      "where to answer, IPv6 in brackets; port 0 takes a free one; repeatable")                    \
+    X(choice, require_token, 0, "auto|always|never", "auto", 0, 0, serve,                          \
+      "ask visitors for the token; auto: where an address is not loopback or a host is allowed")   \
+    X(text, token_file, 0, "FILE", "", 0, 0, serve,                                                \
+      "where the token is kept; made on first use (default "                                       \
+      "$XDG_STATE_HOME/omniscient/token or ~/.local/state/omniscient/token; without a home "       \
+      "/var/lib/omniscient/token)")                                                                \
+    X(texts, allow_host, 0, "NAME", "", 0, 0, serve,                                               \
+      "answer to this host name too, for example a reverse proxy's; repeatable")                   \
+    X(size, history, 0, "SIZE", "4MiB", 65536, 1073741824, serve,                                  \
+      "memory for the past of each source")                                                        \
+    X(number, max_clients, 0, "N", "1000", 1, 100000, serve,                                       \
+      "WebSocket clients at a time")                                                               \
+    X(number, max_requests, 0, "N", "256", 1, 100000, serve,                                       \
+      "HTTP connections at a time; also connections that have not asked anything yet")             \
+    X(size, max_message, 0, "SIZE", "4KiB", 256, 1048576, serve,                                   \
+      "longest message that a WebSocket client may send")                                          \
+    X(size, backlog, 0, "SIZE", "256KiB", 4096, 67108864, serve,                                   \
+      "events that may wait for one slow client; more closes it")                                  \
+    X(number, header_timeout, 0, "SECONDS", "10", 1, 3600, serve,                                  \
+      "from connecting to a whole request")                                                        \
+    X(number, idle_timeout, 0, "SECONDS", "30", 1, 3600, serve,                                    \
+      "how long an HTTP connection may rest between requests")                                     \
+    X(number, blocked_timeout, 0, "SECONDS", "10", 1, 3600, serve,                                 \
+      "how long a WebSocket client may take nothing before it is closed")                          \
+    X(number, ping_interval, 0, "SECONDS", "5", 1, 3600, serve,                                    \
+      "between pings; who does not answer before the next is closed")                              \
+    X(flag, json, 'j', "", "no", 0, 0, list,                                                       \
+      "one JSON object a line instead of a table")                                                 \
+    X(decimal, rate, 'r', "HZ", "", 0.01, 100, watch,                                              \
+      "at most so many updates a second (default 10 in a terminal, else 1)")                       \
+    X(flag, wait, 'w', "", "no", 0, 0, looking,                                                    \
+      "wait for a source that is not there yet")                                                   \
+    X(flag, follow, 'f', "", "no", 0, 0, dump,                                                     \
+      "go on when the source ends: wait for its next start")                                       \
+    X(count, count, 'n', "N", "", 1, 9007199254740991.0, dump,                                     \
+      "stop after so many ticks")                                                                  \
+    X(choice, format, 0, "json|csv", "json", 0, 0, dump,                                           \
+      "how a line is written")
+/* clang-format on */
+
+#define OPTIONS_FOR_every   ((1u << COMMANDS_COUNT) - 1u)
+#define OPTIONS_FOR_serve   (1u << COMMAND_serve)
+#define OPTIONS_FOR_list    (1u << COMMAND_list)
+#define OPTIONS_FOR_watch   (1u << COMMAND_watch)
+#define OPTIONS_FOR_dump    (1u << COMMAND_dump)
+#define OPTIONS_FOR_looking (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
+
+struct options_texts {
+    const char *const *items; /* NULL-terminated; never NULL itself */
+    size_t count;
+};
+
+struct options_users {
+    const uid_t *items;
+    size_t count;
+};
+
+#define OPTIONS_TYPE_flag      bool /* nothing, or yes, no, true, false, on, off, 1, 0 */
+#define OPTIONS_TYPE_show      bool /* the same, on the command line only */
+#define OPTIONS_TYPE_number    unsigned
+#define OPTIONS_TYPE_count     unsigned long long   /* 0: not given */
+#define OPTIONS_TYPE_decimal   double               /* 0: not given */
+#define OPTIONS_TYPE_size      size_t               /* 65536, 64KiB, 4MiB, 1GiB (also K, M, G) */
+#define OPTIONS_TYPE_choice    unsigned             /* place among the words of `argument` */
+#define OPTIONS_TYPE_text      const char *         /* NULL: not given; never "" */
+#define OPTIONS_TYPE_config    const char *         /* the same, not in a config file */
+#define OPTIONS_TYPE_texts     struct options_texts /* environment: separated by commas */
+#define OPTIONS_TYPE_addresses struct options_texts /* numeric address (or localhost) and port */
+#define OPTIONS_TYPE_users     struct options_users /* names are looked up */
+
+/* The words of the choices, in their order. */
+enum options_require_token { OPTIONS_TOKEN_AUTO, OPTIONS_TOKEN_ALWAYS, OPTIONS_TOKEN_NEVER };
+enum options_format { OPTIONS_FORMAT_JSON, OPTIONS_FORMAT_CSV };
+
+struct options_memory; /* what the values lie in */
+
+#define OPTIONS_MEMBER_(kind, member, ...) OPTIONS_TYPE_##kind member;
+struct options {
+    OPTIONS(OPTIONS_MEMBER_)
+    enum command command;
+    const char *source; /* of watch and dump; else NULL */
+    struct options_memory *memory;
+};
+
+/* Reads command line (argv[0] is skipped), environment ("NAME=value" strings, NULL at the end) and
+ * config file. With --help, --version or --help-man only the command line is read. The strings of
+ * `argv` and `environment` must outlive the options.
+ * Returns 0; -EINVAL or -ENOMEM with one line in `problem` that says what is wrong where and what
+ * to type instead. *options is untouched on failure. */
+int options_parse(struct options *options, int argc, char *const *argv, char *const *environment,
+                  struct omni_problem *problem);
+
+/* Releases what the values lie in. NULL and an all-zero struct are fine. */
+void options_free(struct options *options);
+
+/* "serve", "list", ... */
+const char *options_command_name(enum command command);
+
+/* What --help prints; what --help-man prints: the part of docs/man/omni-observer.1 that comes from
+ * the table. */
+void options_print_help(FILE *file);
+void options_print_man(FILE *file);
+
+#endif

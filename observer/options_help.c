@@ -1,0 +1,160 @@
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options_table.h"
+
+enum { HELP_COLUMNS = 79, HELP_INDENT = 30 };
+
+/* The groups in which options are shown: those for all commands, then those of each. */
+struct help_group {
+    const char *title;
+    unsigned commands;
+};
+
+static const struct help_group groups[] = {
+    {"every command", OPTIONS_FOR_every},
+#define COMMANDS_GROUP_(name, operand, prose) {#name, OPTIONS_FOR_##name},
+    COMMANDS(COMMANDS_GROUP_){"watch and dump", OPTIONS_FOR_looking},
+};
+
+/* ---- --help ---- */
+
+/* Prose in lines from column HELP_INDENT, where the cursor stands. */
+static void print_wrapped(FILE *file, const char *prose) {
+    int column = HELP_INDENT;
+    while (*prose != '\0') {
+        int length = (int)strcspn(prose, " ");
+        bool first = column == HELP_INDENT;
+        if (!first && column + 1 + length > HELP_COLUMNS) {
+            (void)fprintf(file, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+            first = true;
+        }
+        column += fprintf(file, "%s%.*s", first ? "" : " ", length, prose);
+        prose += length + (prose[length] == ' ');
+    }
+    (void)fputc('\n', file);
+}
+
+static void print_option(FILE *file, const struct option *option) {
+    char left[80];
+    char prose[512];
+    int width =
+        snprintf(left, sizeof left, "  %c%c%c --%s%s%s", option->letter != 0 ? '-' : ' ',
+                 option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ',' : ' ',
+                 option->name, option->argument[0] != '\0' ? " " : "", option->argument);
+    bool tells_default = option->fallback[0] != '\0' && strcmp(option->fallback, "no") != 0;
+    (void)snprintf(prose, sizeof prose, "%s%s%s%s", option->prose,
+                   tells_default ? " (default " : "", tells_default ? option->fallback : "",
+                   tells_default ? ")" : "");
+    (void)fputs(left, file);
+    if (width >= HELP_INDENT) {
+        (void)fputc('\n', file);
+        width = 0;
+    }
+    (void)fprintf(file, "%*s", HELP_INDENT - width, "");
+    print_wrapped(file, prose);
+}
+
+static void print_command(FILE *file, const char *name, const char *operand, const char *prose) {
+    int width = fprintf(file, "  %s %s", name, operand);
+    (void)fprintf(file, "%*s%s\n", width < 18 ? 18 - width : 1, "", prose);
+}
+
+void options_print_help(FILE *file) {
+    struct option table[OPTIONS_COUNT];
+    options_table_make(table);
+    (void)fputs("Usage: omni-observer [OPTION]... [COMMAND]\n"
+                "Shows what the robots of this machine publish; never touches them.\n\n"
+                "Commands:\n",
+                file);
+#define COMMANDS_PRINT_(name, operand, prose) print_command(file, #name, operand, prose);
+    COMMANDS(COMMANDS_PRINT_)
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        bool titled = false;
+        for (size_t j = 0; j < OPTIONS_COUNT; j++) {
+            if (table[j].commands == groups[i].commands && table[j].prose[0] != '\0') {
+                if (!titled)
+                    (void)fprintf(file, "\nOptions for %s:\n", groups[i].title);
+                titled = true;
+                print_option(file, &table[j]);
+            }
+        }
+    }
+    (void)fputs("\nEvery option is also an environment variable (OMNI_MAX_CLIENTS for\n"
+                "--max-clients) and a key of the config file. The command line wins over the\n"
+                "environment, the environment over the file. More: man omni-observer\n",
+                file);
+}
+
+/* ---- --help-man ---- */
+
+static void print_roff(FILE *file, const char *text) {
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '-':
+            (void)fputs("\\-", file);
+            break;
+        case '\\':
+            (void)fputs("\\e", file);
+            break;
+        case '~':
+            (void)fputs("\\(ti", file);
+            break;
+        default:
+            (void)fputc(*text, file);
+        }
+    }
+}
+
+static void print_man_heading(FILE *file, const struct option *option) {
+    (void)fputs(".TP\n", file);
+    if (option->letter != 0)
+        (void)fprintf(file, "\\fB\\-%c\\fR, ", option->letter);
+    (void)fputs("\\fB\\-\\-", file);
+    print_roff(file, option->name);
+    (void)fputs("\\fR", file);
+    if (option->argument[0] != '\0') {
+        (void)fputs(" \\fI", file);
+        print_roff(file, option->argument);
+        (void)fputs("\\fR", file);
+    }
+    (void)fputc('\n', file);
+}
+
+static void print_man_option(FILE *file, const struct option *option) {
+    print_man_heading(file, option);
+    char first[2] = {(char)toupper((unsigned char)option->prose[0]), '\0'};
+    print_roff(file, first);
+    print_roff(file, option->prose + 1);
+    (void)fputc('.', file);
+    if (option->fallback[0] != '\0' && strcmp(option->fallback, "no") != 0) {
+        (void)fputs(" Default: ", file);
+        print_roff(file, option->fallback);
+        (void)fputc('.', file);
+    }
+    if (option->kind == OPTIONS_KIND_size || option->kind == OPTIONS_KIND_number) {
+        (void)fprintf(file, " From %.0f to %.0f%s.", option->low, option->high,
+                      option->kind == OPTIONS_KIND_size ? " bytes" : "");
+    }
+    if (option->kind != OPTIONS_KIND_show)
+        (void)fprintf(file, " Variable: \\fB%s\\fR.", option->variable);
+    (void)fputc('\n', file);
+}
+
+void options_print_man(FILE *file) {
+    struct option table[OPTIONS_COUNT];
+    options_table_make(table);
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        bool titled = false;
+        for (size_t j = 0; j < OPTIONS_COUNT; j++) {
+            if (table[j].commands == groups[i].commands && table[j].prose[0] != '\0') {
+                if (!titled)
+                    (void)fprintf(file, ".SS Options for %s\n", groups[i].title);
+                titled = true;
+                print_man_option(file, &table[j]);
+            }
+        }
+    }
+}

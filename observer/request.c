@@ -1,0 +1,104 @@
+#include "hub_inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t wall_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * HUB_SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static void answer_error(struct client *client, const struct message_error *error,
+                         uint64_t now_ns) {
+    struct text *text = &client->hub->scratch;
+    text_clear(text);
+    text_format(text, "{\"op\":\"error\",\"code\":\"%s\",\"message\":", error->code);
+    text_json_string(text, error->text, strlen(error->text));
+    text_string(text, "}");
+    client_reply(client, text, now_ns);
+    if (++client->errors >= HUB_ERRORS_MAX)
+        client_close(client, LWS_CLOSE_STATUS_POLICY_VIOLATION, "too many errors in a row", now_ns);
+}
+
+static void answer_unknown_source(struct client *client, const char *name, uint64_t now_ns) {
+    const struct sources *sources = client->hub->sources;
+    struct message_error error = {.code = MESSAGE_UNKNOWN_SOURCE};
+    size_t bytes = sizeof error.text;
+    size_t length = (size_t)snprintf(error.text, bytes, "no source named \"%s\"; there are:", name);
+    const struct source *source;
+    for (size_t i = 0; length < bytes && (source = sources_at(sources, i)) != NULL; i++)
+        length += (size_t)snprintf(error.text + length, bytes - length, "%s %s", i > 0 ? "," : "",
+                                   source->name);
+    answer_error(client, &error, now_ns);
+}
+
+/* ---- one function per op ---- */
+
+typedef void handle_op(struct client *client, const struct message *message, uint64_t now_ns);
+
+static void handle_subscribe(struct client *client, const struct message *message,
+                             uint64_t now_ns) {
+    struct feed *feed = hub_feed(client->hub, message->source);
+    if (feed == NULL) {
+        answer_unknown_source(client, message->source, now_ns);
+        return;
+    }
+    if (client->by_default && client->subscriptions != NULL)
+        client_unsubscribe(client, client->subscriptions->name);
+    client->by_default = false;
+    int error = client_subscribe(client, feed, message, now_ns);
+    struct message_error problem = {MESSAGE_TOO_MANY, "at most 64 subscriptions a client"};
+    if (error == -ENOSPC)
+        answer_error(client, &problem, now_ns);
+    else if (error < 0)
+        client_close(client, HUB_TRY_AGAIN_LATER, "no memory", now_ns);
+    else
+        client->errors = 0;
+}
+
+static void handle_unsubscribe(struct client *client, const struct message *message,
+                               uint64_t now_ns) {
+    client->by_default = false;
+    struct message_error error = {MESSAGE_UNKNOWN_SOURCE, "there is no subscription to it"};
+    if (client_unsubscribe(client, message->source))
+        client->errors = 0;
+    else
+        answer_error(client, &error, now_ns);
+}
+
+static void handle_ping(struct client *client, const struct message *message, uint64_t now_ns) {
+    struct text *text = &client->hub->scratch;
+    text_clear(text);
+    text_string(text, "{\"op\":\"pong\"");
+    if (message->has_id) {
+        text_string(text, ",\"id\":");
+        encode_f64(text, message->id);
+    }
+    text_string(text, ",\"time\":");
+    encode_microseconds(text, wall_ns());
+    text_string(text, ",\"monotonic\":");
+    encode_microseconds(text, now_ns);
+    text_string(text, "}");
+    client_reply(client, text, now_ns);
+    client->errors = 0;
+}
+
+static handle_op *const handlers[MESSAGE_OP_COUNT] = {
+#define HANDLER_(name) [MESSAGE_##name] = handle_##name,
+    MESSAGE_OPS(HANDLER_)
+#undef HANDLER_
+};
+
+void request_handle(struct client *client, const char *bytes, size_t length, uint64_t now_ns) {
+    struct message message;
+    struct message_error error;
+    if (message_parse(&message, &error, bytes, length) < 0)
+        answer_error(client, &error, now_ns);
+    else
+        handlers[message.op](client, &message, now_ns);
+    if (client->is_backlogged)
+        client_flush(client, now_ns);
+}

@@ -1,0 +1,287 @@
+#include "serve.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <omni/guard.h>
+
+#include "access.h"
+#include "command.h"
+#include "door.h"
+#include "http.h"
+#include "hub.h"
+#include "links.h"
+#include "sources.h"
+#include "trim.h"
+
+enum {
+    STOP_SIGNALS = 2,
+    TRIM_MS = 3000 /* after the start, when the first page has been served */
+};
+
+struct serve {
+    const struct options *options;
+    struct access access;
+    struct door *door;
+    uv_loop_t loop;
+    uv_signal_t stops[STOP_SIGNALS];
+    uv_timer_t trim;
+    struct hub *hub;
+    struct sources *sources;
+    struct http *http;
+};
+
+/* ---- who must show the token ---- */
+
+int serve_needs_token(bool *needs, const struct options *options, struct omni_problem *problem) {
+    const char *open_address = NULL;
+    for (size_t i = 0; i < options->listen.count; i++)
+        if (!door_is_loopback(options->listen.items[i]))
+            open_address = options->listen.items[i];
+    if (options->require_token == OPTIONS_TOKEN_NEVER && open_address != NULL) {
+        (void)snprintf(problem->text, sizeof problem->text,
+                       "--require-token never would show the robots to the whole network at %s; "
+                       "leave it out, or listen on 127.0.0.1",
+                       open_address);
+        return -EINVAL;
+    }
+    *needs = options->require_token == OPTIONS_TOKEN_ALWAYS ||
+             (options->require_token == OPTIONS_TOKEN_AUTO &&
+              (open_address != NULL || options->allow_host.count > 0));
+    return 0;
+}
+
+static int load_token(struct serve *serve, struct omni_problem *problem) {
+    bool needs = false;
+    int error = serve_needs_token(&needs, serve->options, problem);
+    if (error < 0 || !needs)
+        return error;
+    error = access_token_load(serve->access.token, serve->options->token_file);
+    if (error == -EPERM)
+        (void)snprintf(problem->text, sizeof problem->text,
+                       "others may read or own the token file %.150s; chmod 600 it, or remove it",
+                       serve->options->token_file);
+    else if (error < 0)
+        (void)snprintf(problem->text, sizeof problem->text,
+                       "cannot use the token file %.150s: %s; choose another: --token-file FILE",
+                       serve->options->token_file, strerror(-error));
+    return error;
+}
+
+/* ---- the process ---- */
+
+static void prepare_process(void) {
+    struct rlimit files;
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    int error = omni_guard_install();
+    if (error < 0)
+        (void)fprintf(stderr, "a segment that is truncated while it is read will end this: %s\n",
+                      strerror(-error));
+}
+
+static void on_stop(uv_signal_t *handle, int number) {
+    (void)number;
+    uv_stop(handle->loop);
+}
+
+static int watch_signals(struct serve *serve) {
+    static const int numbers[STOP_SIGNALS] = {SIGINT, SIGTERM};
+    int error = 0;
+    for (size_t i = 0; i < STOP_SIGNALS && error == 0; i++) {
+        error = uv_signal_init(&serve->loop, &serve->stops[i]);
+        if (error == 0)
+            error = uv_signal_start(&serve->stops[i], on_stop, numbers[i]);
+    }
+    return error;
+}
+
+static void on_trim(uv_timer_t *timer) {
+    (void)timer;
+    trim_read_only_pages();
+}
+
+static int plan_trim(struct serve *serve) {
+    int error = uv_timer_init(&serve->loop, &serve->trim);
+    return error < 0 ? error : uv_timer_start(&serve->trim, on_trim, TRIM_MS, 0);
+}
+
+/* ---- the links ---- */
+
+struct announcement {
+    char for_phone[LINKS_BYTES]; /* the first link that is not loopback; "" : none */
+};
+
+static void print_link(void *context, const char *link, bool is_loopback) {
+    struct announcement *announcement = context;
+    (void)printf("%s\n", link);
+    if (!is_loopback && announcement->for_phone[0] == '\0')
+        (void)snprintf(announcement->for_phone, sizeof announcement->for_phone, "%s", link);
+}
+
+static void print_qr(const char *link) {
+    struct text text;
+    text_open(&text, 0);
+    if (links_qr(&text, link) == 0)
+        (void)fwrite(text_bytes(&text), 1, text.length, stdout);
+    text_close(&text);
+}
+
+static void announce(const struct serve *serve) {
+    struct announcement announcement = {.for_phone = ""};
+    char address[128];
+    if (serve->options->quiet)
+        return;
+    for (size_t i = 0; door_address(serve->door, i, address, sizeof address); i++)
+        (void)links_each(address, serve->access.token, print_link, &announcement);
+    bool guarded = serve->access.token[0] != '\0';
+    if (guarded && announcement.for_phone[0] != '\0' && isatty(STDOUT_FILENO) == 1)
+        print_qr(announcement.for_phone);
+    (void)fflush(stdout);
+}
+
+/* ---- wiring ---- */
+
+static int listen_at(struct serve *serve, struct omni_problem *problem) {
+    const struct options *options = serve->options;
+    struct door_options how = {.listen = options->listen.items,
+                               .undecided_max = options->max_requests,
+                               .header_seconds = options->header_timeout};
+    int error = door_listen(&serve->door, &how, problem);
+    char address[128];
+    if (error == 0 && door_address(serve->door, 0, address, sizeof address))
+        access_open(&serve->access, options->allow_host.items,
+                    (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    return error;
+}
+
+static int open_hub(struct serve *serve) {
+    const struct options *options = serve->options;
+    struct hub_options how = {.clients_max = options->max_clients,
+                              .message_bytes_max = options->max_message,
+                              .backlog_bytes_max = options->backlog,
+                              .blocked_seconds = options->blocked_timeout,
+                              .handshake_seconds = options->header_timeout,
+                              .ping_seconds = options->ping_interval};
+    return hub_open(&serve->hub, &serve->loop, &how, &serve->access);
+}
+
+static int open_sources(struct serve *serve) {
+    const struct options *options = serve->options;
+    struct sources_options how = {.directory = options->directory,
+                                  .trusted = options->trust.items,
+                                  .trusted_count = options->trust.count,
+                                  .history_bytes = options->history};
+    struct sources_listener listener = hub_listener(serve->hub);
+    int error = sources_open(&serve->sources, &serve->loop, &how, &listener);
+    if (error == 0)
+        hub_attach(serve->hub, serve->sources);
+    return error;
+}
+
+static int open_http(struct serve *serve) {
+    struct http_options how = {.connections_max = serve->options->max_requests,
+                               .header_seconds = serve->options->header_timeout,
+                               .idle_seconds = serve->options->idle_timeout};
+    return http_open(&serve->http, &serve->loop, &how, serve->sources, serve->hub, &serve->access);
+}
+
+static int open_door(struct serve *serve) {
+    return door_open(serve->door, &serve->loop, serve->http, serve->hub);
+}
+
+/* In the order in which they need each other; closed in the other order. */
+static const struct {
+    const char *name;
+    int (*open)(struct serve *serve);
+} parts[] = {
+    {"signals", watch_signals}, {"a timer", plan_trim},       {"the WebSocket side", open_hub},
+    {"sources", open_sources},  {"the HTTP side", open_http}, {"the door", open_door},
+};
+
+static int open_parts(struct serve *serve) {
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        int error = parts[i].open(serve);
+        if (error < 0) {
+            (void)fprintf(stderr, "cannot start %s: %s\n", parts[i].name, strerror(-error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* The parts close their own. */
+static void close_own(uv_handle_t *handle, void *context) {
+    const struct serve *serve = context;
+    bool is_own = handle->type == UV_SIGNAL || handle == (const uv_handle_t *)&serve->trim;
+    if (is_own && !uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_parts(struct serve *serve) {
+    door_close(serve->door);
+    http_close(serve->http);
+    hub_close(serve->hub);
+    sources_close(serve->sources);
+    uv_walk(&serve->loop, close_own, serve);
+    (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
+    int error = uv_loop_close(&serve->loop);
+    if (error < 0)
+        (void)fprintf(stderr, "the loop could not be closed: %s\n", uv_strerror(error));
+}
+
+static int run(struct serve *serve) {
+    int error = uv_loop_init(&serve->loop);
+    if (error < 0) {
+        (void)fprintf(stderr, "cannot start the event loop: %s\n", uv_strerror(error));
+        door_close(serve->door);
+        return EXIT_RUNTIME;
+    }
+    error = open_parts(serve);
+    if (error == 0) {
+        announce(serve);
+        (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
+    }
+    close_parts(serve);
+    return error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+}
+
+static int check_directory(const char *path, struct omni_problem *problem) {
+    DIR *directory = opendir(path);
+    if (directory == NULL) {
+        int error = -errno;
+        (void)snprintf(problem->text, sizeof problem->text,
+                       "cannot read the directory %.150s: %s; choose another: --directory DIR",
+                       path, strerror(-error));
+        return error;
+    }
+    (void)closedir(directory);
+    return 0;
+}
+
+int command_serve(const struct options *options) {
+    struct serve serve = {.options = options};
+    struct omni_problem problem = {.text = ""};
+    prepare_process();
+    int error = check_directory(options->directory, &problem);
+    if (error == 0)
+        error = listen_at(&serve, &problem);
+    if (error == 0)
+        error = load_token(&serve, &problem);
+    if (error < 0) {
+        (void)fprintf(stderr, "%s\n", problem.text);
+        door_close(serve.door);
+        return EXIT_USAGE;
+    }
+    return run(&serve);
+}

@@ -1,0 +1,18 @@
+/*
+ * serve.h - `omni-observer serve`, the parts that can be tested without serving
+ */
+#ifndef OBSERVER_SERVE_H
+#define OBSERVER_SERVE_H
+
+#include <stdbool.h>
+
+#include <omni/schema.h>
+
+#include "options.h"
+
+/* Whether visitors are asked for the token: --require-token always; or auto, where an address is
+ * not loopback or a host is allowed. Returns 0; -EINVAL with the reason where the options ask for
+ * an open door to the network (never, and an address that is not loopback). */
+int serve_needs_token(bool *needs, const struct options *options, struct omni_problem *problem);
+
+#endif

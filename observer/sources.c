@@ -1,0 +1,594 @@
+#include "sources.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <omni/region.h>
+#include <omni/wait.h>
+
+#define MILLISECOND_NS 1000000u
+#define SECOND_NS      1000000000u
+
+enum {
+    SCAN_MS = 1000,
+    EVENTS_KEPT = 4096,
+    DRAIN_MOST = 4096,  /* ticks at a time: a publisher without a pause must not own the loop */
+    SILENT_PERIODS = 5, /* ticks that may be missing before a source counts as stopped, */
+    SILENT_MS = 500,    /* and the time that must have passed as well */
+    IDLE_MS = 250,      /* between looks while nobody wants to know */
+    IDLE_WITHOUT_PERIOD_MS = 50
+};
+
+/* A source with what is needed to follow it; `shown` comes first so that one can be had from the
+ * other. */
+struct follower {
+    struct source shown;
+    struct sources *owner;
+    struct omni_observer *reader;
+    struct omni_table table; /* a copy: outlives the reader when the publisher comes back */
+    struct omni_pacer pacer;
+    uint64_t interval_ns; /* what the hub wants */
+    uv_poll_t poll;       /* of the timer */
+    int timer;            /* timerfd: precise, unlike the loop's own timers */
+    bool seen;            /* by the scan under way */
+    bool stale;           /* the file was truncated */
+};
+
+struct refusal {
+    char name[OMNI_NAME_BYTES];
+    struct omni_problem problem;
+    bool seen;
+};
+
+struct sources {
+    uv_loop_t *loop;
+    struct sources_options options;
+    struct sources_listener listener;
+    struct follower *followers[SOURCES_MAX];
+    size_t count;
+    struct refusal refusals[SOURCES_MAX];
+    size_t refusal_count;
+    uv_timer_t scan_timer;
+    uv_fs_event_t watch;
+    bool watching;
+    bool told_full;
+    unsigned handles; /* open ones that point here */
+    bool closing;
+};
+
+/* ---- states ---- */
+
+static uint64_t silence_limit(const struct follower *follower) {
+    uint64_t periods = SILENT_PERIODS * follower->shown.facts.period_ns;
+    uint64_t least = (uint64_t)SILENT_MS * MILLISECOND_NS;
+    return periods > least ? periods : least;
+}
+
+static bool is_fresh(const struct follower *follower, uint64_t now_ns) {
+    const struct source *source = &follower->shown;
+    if (source->stamp.version == 0)
+        return false;
+    if (source->facts.period_ns == 0)
+        return true;
+    return now_ns < source->stamp.time.monotonic_ns + silence_limit(follower);
+}
+
+static const char *reason_now(const struct follower *follower, uint64_t now_ns) {
+    switch (omni_observer_life(follower->reader)) {
+    case OMNI_LIFE_CLOSED:
+        return "closed";
+    case OMNI_LIFE_DIED:
+        return "died";
+    case OMNI_LIFE_OPEN:
+        break;
+    }
+    return is_fresh(follower, now_ns) ? "" : "silent";
+}
+
+static void set_reason(struct follower *follower, const char *reason) {
+    struct source *source = &follower->shown;
+    if (strcmp(source->reason, reason) == 0)
+        return;
+    const struct sources_listener *listener = &follower->owner->listener;
+    source->reason = reason;
+    source->live = reason[0] == '\0';
+    listener->changed(listener->context, source);
+}
+
+/* ---- reading ---- */
+
+struct event_route {
+    const struct sources_listener *listener;
+    struct source *source;
+};
+
+static void pass_event(void *context, const struct event *event) {
+    struct event_route *route = context;
+    route->listener->event(route->listener->context, route->source, event);
+}
+
+static void take(struct follower *follower, const struct omni_stamp *stamp) {
+    struct source *source = &follower->shown;
+    struct event_route route = {&follower->owner->listener, source};
+    source->stamp = *stamp;
+    source->ticks++;
+    source->lost += stamp->missed;
+    history_push(source->history, source->facts.instance, stamp, source->payload);
+    transitions_feed(source->transitions, source->facts.instance, stamp, source->payload,
+                     pass_event, &route);
+}
+
+/* Everything that is new, into history and transitions. Returns how many ticks, or -ESTALE. */
+static int drain(struct follower *follower) {
+    struct omni_stamp stamp;
+    int ticks = 0;
+    int error = 0;
+    while (ticks < DRAIN_MOST &&
+           (error = omni_observer_next(follower->reader, &stamp, follower->shown.payload)) == 0) {
+        take(follower, &stamp);
+        ticks++;
+    }
+    return error == -ESTALE ? -ESTALE : ticks;
+}
+
+static void arm(struct follower *follower, uint64_t at_ns) {
+    /* Setting a timer also takes back an expiry that was not read: no read() is needed. */
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(at_ns / SECOND_NS), .tv_nsec = (long)(at_ns % SECOND_NS)}};
+    timerfd_settime(follower->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Soon, not now: a scan may drop the very source that is being looked at. */
+static void ask_for_scan(struct sources *sources);
+
+/* A publisher that is gone cannot tick: what comes in its place is found by the scan. */
+static bool is_over(const struct source *source) {
+    return strcmp(source->reason, "closed") == 0 || strcmp(source->reason, "died") == 0;
+}
+
+static void look_why(struct follower *follower, uint64_t now_ns) {
+    if (follower->stale || omni_observer_is_replaced(follower->reader))
+        ask_for_scan(follower->owner);
+    else if (follower->pacer.misses > 1)
+        set_reason(follower, reason_now(follower, now_ns));
+}
+
+static uint64_t next_look(const struct follower *follower, int ticks, uint64_t now_ns) {
+    /* There is more, but others have their turn first. */
+    if (ticks == DRAIN_MOST)
+        return now_ns + MILLISECOND_NS;
+    return is_over(&follower->shown) ? now_ns + SECOND_NS : omni_pacer_next(&follower->pacer);
+}
+
+static void look(struct follower *follower) {
+    struct sources *sources = follower->owner;
+    struct source *source = &follower->shown;
+    int ticks = drain(follower);
+    uint64_t now_ns = uv_hrtime();
+    omni_pacer_looked(&follower->pacer, now_ns, ticks > 0 ? &source->stamp : NULL);
+    if (ticks > 0) {
+        source->heard_ns = now_ns;
+        if (is_fresh(follower, now_ns))
+            set_reason(follower, "");
+        sources->listener.ticked(sources->listener.context, source, now_ns);
+    } else {
+        follower->stale = ticks == -ESTALE;
+        look_why(follower, now_ns);
+    }
+    arm(follower, next_look(follower, ticks, now_ns));
+}
+
+static void on_timer(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    look(poll->data);
+}
+
+void sources_look(struct sources *sources, struct source *source) {
+    (void)sources;
+    look((struct follower *)source);
+}
+
+/* ---- how often ---- */
+
+static uint64_t longest_interval(const struct follower *follower) {
+    const struct omni_source_facts *facts = &follower->shown.facts;
+    uint64_t idle = (uint64_t)IDLE_MS * MILLISECOND_NS;
+    uint64_t half_ring = facts->slot_count * facts->period_ns / 2;
+    if (facts->period_ns == 0)
+        return (uint64_t)IDLE_WITHOUT_PERIOD_MS * MILLISECOND_NS;
+    return half_ring < idle ? half_ring : idle;
+}
+
+static uint64_t effective_interval(const struct follower *follower) {
+    uint64_t longest = longest_interval(follower);
+    return follower->interval_ns < longest ? follower->interval_ns : longest;
+}
+
+void sources_want(struct sources *sources, struct source *source, uint64_t interval_ns) {
+    (void)sources;
+    struct follower *follower = (struct follower *)source;
+    if (follower->interval_ns == interval_ns)
+        return;
+    follower->interval_ns = interval_ns;
+    omni_pacer_want(&follower->pacer, effective_interval(follower), uv_hrtime());
+    arm(follower, omni_pacer_next(&follower->pacer));
+}
+
+/* ---- coming and going ---- */
+
+static void handle_closed(struct sources *sources) {
+    sources->handles--;
+    if (sources->closing && sources->handles == 0)
+        free(sources);
+}
+
+static void free_follower(struct follower *follower) {
+    encoder_close(follower->shown.encoder);
+    history_close(follower->shown.history);
+    transitions_close(follower->shown.transitions);
+    omni_observer_detach(follower->reader);
+    omni_table_free(&follower->table);
+    free(follower->shown.payload);
+    if (follower->timer >= 0)
+        close(follower->timer);
+    free(follower);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    struct follower *follower = handle->data;
+    struct sources *sources = follower->owner;
+    free_follower(follower);
+    handle_closed(sources);
+}
+
+static int equip(struct follower *follower, struct omni_observer *reader) {
+    struct source *source = &follower->shown;
+    struct sources *sources = follower->owner;
+    uint32_t payload_bytes = omni_observer_payload_bytes(reader);
+    source->payload = calloc(1, payload_bytes);
+    follower->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int error = source->payload == NULL ? -ENOMEM : follower->timer < 0 ? -errno : 0;
+    if (error == 0)
+        error = omni_table_copy(&follower->table, omni_observer_table(reader));
+    if (error == 0)
+        error = encoder_open(&source->encoder, source->table);
+    if (error == 0)
+        error = history_open(&source->history, sources->options.history_bytes, payload_bytes);
+    if (error == 0)
+        error = transitions_open(&source->transitions, source->table, EVENTS_KEPT);
+    if (error == 0)
+        error = uv_poll_init(sources->loop, &follower->poll, follower->timer);
+    return error;
+}
+
+/* The reader belongs to the follower from then on; on failure it stays the caller's. */
+static int make_follower(struct sources *sources, struct omni_observer *reader,
+                         struct follower **follower) {
+    struct follower *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->owner = sources;
+    made->interval_ns = UINT64_MAX;
+    made->shown.facts = *omni_observer_facts(reader);
+    made->shown.table = &made->table;
+    made->shown.reason = "silent";
+    memcpy(made->shown.name, made->shown.facts.name, sizeof made->shown.name);
+    int error = equip(made, reader);
+    if (error < 0) {
+        free_follower(made);
+        return error;
+    }
+    made->reader = reader;
+    made->poll.data = made;
+    sources->handles++;
+    *follower = made;
+    return 0;
+}
+
+static void insert(struct sources *sources, struct follower *follower) {
+    size_t at = sources->count++;
+    while (at > 0 && strcmp(sources->followers[at - 1]->shown.name, follower->shown.name) > 0) {
+        sources->followers[at] = sources->followers[at - 1];
+        at--;
+    }
+    sources->followers[at] = follower;
+}
+
+static void start_following(struct follower *follower) {
+    omni_pacer_start(&follower->pacer, follower->shown.facts.period_ns,
+                     effective_interval(follower), uv_hrtime());
+    look(follower);
+}
+
+static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem);
+
+static void come(struct sources *sources, struct omni_observer *reader) {
+    struct follower *follower = NULL;
+    struct omni_problem problem;
+    int error = make_follower(sources, reader, &follower);
+    if (error < 0) {
+        (void)snprintf(problem.text, sizeof problem.text, "cannot follow it: %s",
+                       error == -EMSGSIZE ? "its status is too large to be shown"
+                                          : strerror(-error));
+        refuse(sources, omni_observer_facts(reader)->name, &problem);
+        omni_observer_detach(reader);
+        return;
+    }
+    follower->seen = true;
+    insert(sources, follower);
+    uv_poll_start(&follower->poll, UV_READABLE, on_timer);
+    sources->listener.came(sources->listener.context, &follower->shown);
+    start_following(follower);
+}
+
+static void go(struct sources *sources, size_t index) {
+    struct follower *follower = sources->followers[index];
+    sources->count--;
+    memmove(&sources->followers[index], &sources->followers[index + 1],
+            (sources->count - index) * sizeof sources->followers[0]);
+    if (!sources->closing)
+        sources->listener.went(sources->listener.context, &follower->shown);
+    uv_close((uv_handle_t *)&follower->poll, on_poll_closed);
+}
+
+/* The publisher came back with the same schema: history and transitions go on. */
+static void come_back(struct follower *follower, struct omni_observer *reader) {
+    struct source *source = &follower->shown;
+    const struct sources_listener *listener = &follower->owner->listener;
+    omni_observer_detach(follower->reader);
+    follower->reader = reader;
+    follower->stale = false;
+    source->facts = *omni_observer_facts(reader);
+    source->stamp = (struct omni_stamp){0};
+    source->reason = "silent";
+    source->live = false;
+    listener->changed(listener->context, source);
+    start_following(follower);
+}
+
+/* ---- scanning ---- */
+
+static size_t index_of(const struct sources *sources, const char *name) {
+    size_t index = 0;
+    while (index < sources->count && strcmp(sources->followers[index]->shown.name, name) != 0)
+        index++;
+    return index;
+}
+
+static struct refusal *refusal_of(struct sources *sources, const char *name) {
+    for (size_t i = 0; i < sources->refusal_count; i++)
+        if (strcmp(sources->refusals[i].name, name) == 0)
+            return &sources->refusals[i];
+    return NULL;
+}
+
+static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem) {
+    struct refusal *refusal = refusal_of(sources, name);
+    if (refusal == NULL) {
+        if (sources->refusal_count == SOURCES_MAX)
+            return;
+        refusal = &sources->refusals[sources->refusal_count++];
+        *refusal = (struct refusal){0};
+        snprintf(refusal->name, sizeof refusal->name, "%s", name);
+    }
+    refusal->seen = true;
+    if (strcmp(refusal->problem.text, problem->text) == 0)
+        return;
+    refusal->problem = *problem;
+    fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
+}
+
+static bool attach(struct sources *sources, const char *name, struct omni_observer **reader) {
+    struct omni_observer_options options = {.directory = sources->options.directory,
+                                            .trusted = sources->options.trusted,
+                                            .trusted_count = sources->options.trusted_count};
+    struct omni_problem problem = {""};
+    int error = omni_observer_attach(reader, name, &options, &problem);
+    if (error < 0 && error != -ENOENT && error != -EAGAIN)
+        refuse(sources, name, &problem);
+    return error == 0;
+}
+
+static void meet_known(struct sources *sources, size_t index) {
+    struct follower *follower = sources->followers[index];
+    struct omni_observer *reader = NULL;
+    follower->seen = true;
+    if (!follower->stale && !omni_observer_is_replaced(follower->reader))
+        return;
+    /* What the old one left in its ring still counts. */
+    drain(follower);
+    if (!attach(sources, follower->shown.name, &reader)) {
+        follower->seen = false;
+    } else if (omni_observer_table(reader)->hash == follower->shown.table->hash) {
+        come_back(follower, reader);
+    } else {
+        go(sources, index);
+        come(sources, reader);
+    }
+}
+
+static void meet_new(struct sources *sources, const char *name) {
+    struct omni_observer *reader = NULL;
+    if (sources->count == SOURCES_MAX) {
+        if (!sources->told_full)
+            fprintf(stderr, "more than %u sources: %s and later ones are not shown\n", SOURCES_MAX,
+                    name);
+        sources->told_full = true;
+        return;
+    }
+    if (attach(sources, name, &reader))
+        come(sources, reader);
+}
+
+static int meet(void *context, const char *name) {
+    struct sources *sources = context;
+    size_t index = index_of(sources, name);
+    if (index < sources->count)
+        meet_known(sources, index);
+    else
+        meet_new(sources, name);
+    return 0;
+}
+
+static void forget_unseen(struct sources *sources) {
+    for (size_t i = sources->count; i-- > 0;)
+        if (!sources->followers[i]->seen)
+            go(sources, i);
+    size_t kept = 0;
+    for (size_t i = 0; i < sources->refusal_count; i++)
+        if (sources->refusals[i].seen)
+            sources->refusals[kept++] = sources->refusals[i];
+    sources->refusal_count = kept;
+}
+
+static void watch_directory(struct sources *sources);
+
+static void scan(struct sources *sources) {
+    for (size_t i = 0; i < sources->count; i++)
+        sources->followers[i]->seen = false;
+    for (size_t i = 0; i < sources->refusal_count; i++)
+        sources->refusals[i].seen = false;
+    /* A directory that is not there has no sources; it may come. */
+    omni_sources_each(sources->options.directory, meet, sources);
+    forget_unseen(sources);
+    if (!sources->watching)
+        watch_directory(sources);
+}
+
+static void on_scan(uv_timer_t *timer) {
+    scan(timer->data);
+}
+
+static void ask_for_scan(struct sources *sources) {
+    /* Not 0: a timer that its own callback starts with 0 keeps libuv 1.44 from everything else. */
+    uv_timer_start(&sources->scan_timer, on_scan, 1, SCAN_MS);
+}
+
+static void on_directory_change(uv_fs_event_t *watch, const char *file_name, int events,
+                                int status) {
+    (void)events;
+    struct sources *sources = watch->data;
+    if (status == 0 && file_name != NULL && omni_name_of_file(file_name) == NULL)
+        return;
+    scan(sources);
+}
+
+static void watch_directory(struct sources *sources) {
+    const char *directory = sources->options.directory;
+    sources->watching =
+        uv_fs_event_start(&sources->watch, on_directory_change,
+                          directory != NULL ? directory : OMNI_DIRECTORY_DEFAULT, 0) == 0;
+}
+
+/* ---- opening and closing ---- */
+
+int sources_open(struct sources **sources, uv_loop_t *loop, const struct sources_options *options,
+                 const struct sources_listener *listener) {
+    struct sources *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->loop = loop;
+    made->options = *options;
+    made->listener = *listener;
+    made->scan_timer.data = made->watch.data = made;
+    uv_timer_init(loop, &made->scan_timer);
+    uv_fs_event_init(loop, &made->watch);
+    made->handles = 2;
+    uv_timer_start(&made->scan_timer, on_scan, SCAN_MS, SCAN_MS);
+    *sources = made;
+    scan(made);
+    return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    handle_closed(handle->data);
+}
+
+void sources_close(struct sources *sources) {
+    if (sources == NULL)
+        return;
+    sources->closing = true;
+    while (sources->count > 0)
+        go(sources, sources->count - 1);
+    uv_close((uv_handle_t *)&sources->scan_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&sources->watch, on_handle_closed);
+}
+
+/* ---- looking at them ---- */
+
+struct source *sources_at(const struct sources *sources, size_t index) {
+    return index < sources->count ? &sources->followers[index]->shown : NULL;
+}
+
+struct source *sources_find(const struct sources *sources, const char *name) {
+    return sources_at(sources, index_of(sources, name));
+}
+
+bool sources_refusal(const struct sources *sources, size_t index, const char **name,
+                     const char **problem) {
+    if (index >= sources->refusal_count)
+        return false;
+    *name = sources->refusals[index].name;
+    *problem = sources->refusals[index].problem.text;
+    return true;
+}
+
+/* ---- as JSON ---- */
+
+static void encode_age(struct text *text, const struct source *source, uint64_t now_ns) {
+    uint64_t stamped = source->stamp.time.monotonic_ns;
+    text_string(text, ",\"age\":");
+    if (source->stamp.version == 0)
+        text_string(text, "null");
+    else
+        encode_microseconds(text, now_ns > stamped ? now_ns - stamped : 0);
+}
+
+void source_encode(struct text *text, const struct source *source, uint64_t now_ns,
+                   bool with_schema) {
+    /* The name is of [A-Za-z0-9._-]: nothing to escape. */
+    text_format(text, "{\"name\":\"%s\",\"state\":\"%s\",\"reason\":\"%s\"", source->name,
+                source->live ? "live" : "stopped", source->reason);
+    encode_age(text, source, now_ns);
+    text_format(text, ",\"instance\":\"%016" PRIx64 "\",\"period\":", source->facts.instance);
+    encode_microseconds(text, source->facts.period_ns);
+    text_format(text, ",\"process\":%" PRIu32 ",\"version\":%" PRIu32 ",\"tick\":",
+                source->facts.process_id, source->stamp.version);
+    encode_u64(text, source->stamp.tick);
+    text_string(text, ",\"ticks\":");
+    encode_u64(text, source->ticks);
+    text_string(text, ",\"lost\":");
+    encode_u64(text, source->lost);
+    if (with_schema) {
+        text_string(text, ",\"schema\":");
+        encode_schema(text, source->table);
+    }
+    text_string(text, "}");
+}
+
+void source_encode_status(struct text *text, const struct source *source, uint64_t now_ns) {
+    if (source->stamp.version == 0)
+        return;
+    text_string(text, "{\"op\":\"status\",\"source\":\"");
+    text_string(text, source->name);
+    text_string(text, "\",\"version\":");
+    encode_u64(text, source->stamp.version);
+    text_string(text, ",\"tick\":");
+    encode_u64(text, source->stamp.tick);
+    text_string(text, ",\"time\":");
+    encode_microseconds(text, source->stamp.time.wall_ns);
+    text_string(text, ",\"monotonic\":");
+    encode_microseconds(text, source->stamp.time.monotonic_ns);
+    encode_age(text, source, now_ns);
+    text_string(text, ",\"lost\":");
+    encode_u64(text, source->lost);
+    text_string(text, ",\"values\":");
+    encode_values(text, source->encoder, source->payload);
+    text_string(text, "}");
+}

@@ -1,0 +1,101 @@
+/*
+ * sources.h - finds, attaches, drains and drops segments
+ *
+ * Purpose
+ *   One `struct source` per segment that could be attached. Each has a timer that fires just after
+ *   the next tick that somebody needs (omni_pacer); then every new tick is drained from the ring
+ * into history and transitions, and the hub is told once. With nobody interested it drains a few
+ * times a second, which loses nothing because the ring holds more than that. New segments are found
+ * by inotify at once and by a scan every second.
+ *
+ * States
+ *   live: ticks come. stopped: `reason` is "silent" (publisher there, no ticks for five periods and
+ * at least half a second), "closed" (it said goodbye), "died" (it ended without a word) or
+ * "removed". A source that stops stays, with its last status, until its segment is removed. A
+ * segment that cannot be attached is a refusal: name and problem, told once, tried again when it
+ * changes.
+ *
+ * Threads: all of it in the loop's thread. Pointers to sources are valid until `went` was called.
+ */
+#ifndef OBSERVER_SOURCES_H
+#define OBSERVER_SOURCES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include <omni/observe.h>
+
+#include "encode.h"
+#include "history.h"
+#include "transitions.h"
+
+struct sources; /* opaque */
+
+#define SOURCES_MAX 64u
+
+/* What the hub and http may read of a source; only sources.c writes it. */
+struct source {
+    char name[OMNI_NAME_BYTES];
+    const struct omni_table *table; /* of the current schema */
+    struct omni_source_facts facts; /* of the current instance */
+    struct encoder *encoder;
+    struct history *history;
+    struct transitions *transitions;
+    bool live;
+    const char *reason;      /* "" while live */
+    struct omni_stamp stamp; /* of the newest tick read; version 0: none yet */
+    unsigned char *payload;  /* of that tick */
+    uint64_t heard_ns;       /* CLOCK_MONOTONIC when it was read */
+    uint64_t ticks;          /* read so far, all instances */
+    uint64_t lost;           /* published but never read by this observer, all instances */
+    void *hub;               /* the hub's own */
+};
+
+struct sources_listener {
+    void *context;
+    void (*came)(void *context, struct source *source);    /* attached, or its schema is new */
+    void (*went)(void *context, struct source *source);    /* forget the pointer */
+    void (*changed)(void *context, struct source *source); /* live, reason or instance */
+    void (*ticked)(void *context, struct source *source,
+                   uint64_t now_ns); /* drained at least one */
+    void (*event)(void *context, struct source *source, const struct event *event);
+};
+
+struct sources_options {
+    const char *directory;
+    const uid_t *trusted;
+    size_t trusted_count;
+    size_t history_bytes; /* per source */
+};
+
+/* Starts looking. `listener` is copied. Returns 0 or -errno. */
+int sources_open(struct sources **sources, uv_loop_t *loop, const struct sources_options *options,
+                 const struct sources_listener *listener);
+/* Stops and frees everything, without calling the listener; run the loop once more to let handles
+ * close. NULL is fine. */
+void sources_close(struct sources *sources);
+
+/* How often somebody needs to be told of this source: at least every `interval_ns`, just after a
+ * tick; 0: every tick; UINT64_MAX: nobody cares. */
+void sources_want(struct sources *sources, struct source *source, uint64_t interval_ns);
+
+/* Reads what is new right now, whatever the pace: for an answer that must not be old. The listener
+ * hears of it as usual; no source comes or goes by it. */
+void sources_look(struct sources *sources, struct source *source);
+
+/* The sources, sorted by name: index 0, 1, …; NULL past the end. */
+struct source *sources_at(const struct sources *sources, size_t index);
+struct source *sources_find(const struct sources *sources, const char *name);
+
+/* Segments that were refused: fills name and problem of number `index`; false past the end. */
+bool sources_refusal(const struct sources *sources, size_t index, const char **name,
+                     const char **problem);
+
+/* A source as docs/websocket.md has it, with or without its schema. `now_ns` makes the ages. */
+void source_encode(struct text *text, const struct source *source, uint64_t now_ns,
+                   bool with_schema);
+/* The `status` message of its newest tick (nothing where there is none yet). */
+void source_encode_status(struct text *text, const struct source *source, uint64_t now_ns);
+
+#endif

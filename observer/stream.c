@@ -1,0 +1,31 @@
+#include "stream.h"
+
+#include <linux/tcp.h> /* the C library's has no tcpi_bytes_acked */
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum { SEND_BUFFER_BYTES = 128 * 1024, UNSENT_BYTES = 32 * 1024 };
+
+static void set(int socket, int level, int name, int value) {
+    setsockopt(socket, level, name, &value, sizeof value);
+}
+
+void stream_tune(int socket) {
+    set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES);
+    set(socket, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
+}
+
+uint64_t stream_taken(int socket) {
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return 0;
+    return info.tcpi_bytes_acked;
+}
+
+void stream_kill(int socket) {
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    shutdown(socket, SHUT_RDWR);
+}

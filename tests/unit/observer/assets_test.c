@@ -1,0 +1,142 @@
+/* The embedded page is what lies in web/. Run from the project's root. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "observer/assets.h"
+
+/* The file in web/ that an asset was made of. */
+static const char *file_of(const struct asset *asset) {
+    static char file[256];
+    (void)snprintf(file, sizeof file, "web%s",
+                   strcmp(asset->path, "/") == 0 ? "/index.html" : asset->path);
+    return file;
+}
+
+/* All that a stream gives, NUL-terminated. */
+static char *read_all(FILE *stream, size_t *length) {
+    char *text = NULL;
+    *length = 0;
+    assert_non_null(stream);
+    for (;;) {
+        text = realloc(text, *length + 4096 + 1);
+        assert_non_null(text);
+        size_t got = fread(text + *length, 1, 4096, stream);
+        *length += got;
+        text[*length] = '\0';
+        if (got == 0)
+            return text;
+    }
+}
+
+static void assert_bytes(struct asset_bytes bytes, const char *expected, size_t length) {
+    assert_int_equal(assets_length(bytes), length);
+    assert_memory_equal(bytes.start, expected, length);
+}
+
+static void every_asset_is_its_file(void **state) {
+    size_t count = 0;
+    (void)state;
+    for (const struct asset *asset; (asset = assets_at(count)); count++) {
+        size_t length;
+        FILE *stream = fopen(file_of(asset), "rb");
+        print_message("%s\n", asset->path);
+        char *text = read_all(stream, &length);
+        assert_bytes(asset->plain, text, length);
+        assert_ptr_equal(assets_find(asset->path), asset);
+        free(text);
+        assert_int_equal(fclose(stream), 0);
+    }
+    assert_true(count > 0);
+}
+
+static void every_gzip_form_unpacks_to_its_file(void **state) {
+    (void)state;
+    for (size_t i = 0; assets_at(i); i++) {
+        const struct asset *asset = assets_at(i);
+        char packed[] = "/tmp/omni-assets-XXXXXX";
+        char command[64];
+        size_t length;
+        print_message("%s\n", asset->path);
+        int descriptor = mkstemp(packed);
+        FILE *file = fdopen(descriptor, "wb");
+        assert_non_null(file);
+        assert_int_equal(fwrite(asset->gzip.start, 1, assets_length(asset->gzip), file),
+                         assets_length(asset->gzip));
+        assert_int_equal(fclose(file), 0);
+        (void)snprintf(command, sizeof command, "gzip -dc <%s", packed);
+        FILE *stream = popen(command, "r");
+        char *text = read_all(stream, &length);
+        assert_int_equal(pclose(stream), 0);
+        assert_int_equal(remove(packed), 0);
+        assert_bytes(asset->plain, text, length);
+        free(text);
+    }
+}
+
+static void every_etag_tells_the_content(void **state) {
+    (void)state;
+    for (size_t i = 0; assets_at(i); i++) {
+        const struct asset *asset = assets_at(i);
+        char command[300];
+        size_t length;
+        print_message("%s\n", asset->path);
+        (void)snprintf(command, sizeof command, "sha256sum '%s'", file_of(asset));
+        FILE *stream = popen(command, "r");
+        char *text = read_all(stream, &length);
+        assert_int_equal(pclose(stream), 0);
+        assert_int_equal(strlen(asset->etag), 32);
+        assert_memory_equal(asset->etag, text, 32);
+        free(text);
+    }
+}
+
+static void types_are_those_of_the_names(void **state) {
+    static const char *const types[][2] = {
+        {".html", "text/html; charset=utf-8"},    {"/", "text/html; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},      {".js", "text/javascript; charset=utf-8"},
+        {".svg", "image/svg+xml; charset=utf-8"},
+    };
+    size_t checked = 0;
+    (void)state;
+    for (size_t i = 0; assets_at(i); i++) {
+        const struct asset *asset = assets_at(i);
+        for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+            size_t tail = strlen(types[t][0]);
+            size_t length = strlen(asset->path);
+            if (length < tail || strcmp(asset->path + length - tail, types[t][0]) != 0)
+                continue;
+            assert_string_equal(asset->type, types[t][1]);
+            checked++;
+        }
+    }
+    assert_true(checked >= 3);
+}
+
+static void what_is_not_there_is_not_found(void **state) {
+    (void)state;
+    assert_non_null(assets_find("/"));
+    assert_null(assets_find(""));
+    assert_null(assets_find("/index.html"));
+    assert_null(assets_find("/package.json"));
+    assert_null(assets_find("/../Makefile"));
+    assert_null(assets_at(1000));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_asset_is_its_file),
+        cmocka_unit_test(every_gzip_form_unpacks_to_its_file),
+        cmocka_unit_test(every_etag_tells_the_content),
+        cmocka_unit_test(types_are_those_of_the_names),
+        cmocka_unit_test(what_is_not_there_is_not_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
