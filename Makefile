@@ -89,7 +89,6 @@ bench:
 
 lint:
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory $(BUILD)/include/omni
 	@scripts/lint $(BUILD)
 
 format:
