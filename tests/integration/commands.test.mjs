@@ -1,0 +1,222 @@
+// list, watch and dump in scripts and pipes, against real publishers.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { BUILD, openPlace, Program, until } from "./support.mjs";
+
+const options = { timeout: 120_000 };
+
+/** Starts a command of the observer in the place's directory. */
+function look(place, ...args) {
+  return place.start("omni-observer", [...args, "--directory", place.directory]);
+}
+
+/** Runs one to its end. */
+async function looked(place, ...args) {
+  const command = look(place, ...args);
+  const end = await command.ended;
+  return { ...end, stdout: command.stdout, stderr: command.stderr };
+}
+
+/** Starts a pipeline of the shell, the observer's path in $OBSERVER and the place in $PLACE. */
+function startPipe(place, line) {
+  const child = spawn("bash", ["-c", `set -o pipefail; ${line}`], {
+    env: { ...process.env, OBSERVER: join(BUILD, "omni-observer"), OMNI_DIRECTORY: place.directory },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const program = new Program(child, line);
+  place.programs.push(program);
+  return program;
+}
+
+/** The lines of JSON. */
+function parse(text) {
+  assert.ok(text === "" || text.endsWith("\n"), "whole lines only");
+  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** Fails where a tick is missing that no gap tells of. */
+function assertAccounted(lines) {
+  let expected = lines[0].tick;
+  for (const line of lines) {
+    if ("gap" in line) {
+      assert.equal(line.from, expected);
+      assert.equal(line.to - line.from + 1, line.gap);
+      expected = line.to + 1;
+    } else {
+      assert.equal(line.tick, expected);
+      expected++;
+    }
+  }
+}
+
+test("list names the sources and their states, for people and for programs", options, async (t) => {
+  const place = await openPlace(t);
+  const nothing = await looked(place, "list");
+  assert.deepEqual([nothing.code, nothing.stdout], [0, ""]);
+  assert.match(nothing.stderr, /no sources/);
+  assert.equal((await looked(place, "list", "--quiet")).stderr, "");
+
+  const robot = await place.startRobot();
+  const dead = await place.startPublisher({ name: "dead" });
+  const closed = await place.startPublisher({ name: "closed", args: ["--layout", "b"] });
+  await dead.stop("SIGKILL");
+  await closed.stop();
+  await until("the robot's rate is known", async () => parse((await looked(place, "list", "--json")).stdout).find(({ name }) => name === "robot").rate > 0);
+
+  const { code, stdout } = await looked(place, "list", "--json");
+  assert.equal(code, 0);
+  const lines = parse(stdout);
+  assert.deepEqual(lines.map(({ name, state, reason }) => [name, state, reason]).sort(), [
+    ["closed", "stopped", "closed"],
+    ["dead", "stopped", "died"],
+    ["robot", "live", ""],
+  ]);
+  const live = lines.find(({ name }) => name === "robot");
+  assert.equal(live.process, robot.pid);
+  assert.equal(live.period, 10_000);
+  assert.equal(live.owner, process.getuid());
+
+  const table = (await looked(place, "list")).stdout.split("\n");
+  assert.match(table[0], /^NAME\tSTATE\tRATE/);
+  assert.equal(table.length, 5);
+  assert.ok(table.some((line) => line.startsWith(`robot\tlive\t`) && line.split("\t").includes(String(robot.pid))));
+});
+
+test("dump gives every tick as a line, from the oldest that is there to the last", options, async (t) => {
+  const place = await openPlace(t);
+  const publisher = await place.startPublisher({ args: ["--period", "1000", "--ticks", "1200"] });
+  const dump = look(place, "dump", "robot");
+  await dump.says(/"tick":1200,/);
+  await publisher.stop();
+  assert.deepEqual(await dump.ended, { code: 0, signal: null });
+  const lines = parse(dump.stdout);
+  assert.deepEqual(lines.map(({ tick }) => tick), Array.from({ length: 1200 }, (_, i) => i + 1));
+  for (const { tick, values } of lines) assert.equal(values.counter, tick);
+
+  const some = await looked(place, "dump", "robot", "--count", "5");
+  assert.equal(some.code, 0);
+  assert.deepEqual(parse(some.stdout).map(({ tick }) => tick), [1, 2, 3, 4, 5]);
+  const csv = await looked(place, "dump", "robot", "--format", "csv");
+  const [head, ...rows] = csv.stdout.trimEnd().split(/\r?\n/);
+  assert.match(head, /^tick,time,monotonic,counter,/);
+  assert.equal(rows.length, 1200);
+});
+
+test("ticks that were lost are reported, exactly", options, async (t) => {
+  const place = await openPlace(t);
+  const publisher = await place.startPublisher({ args: ["--period", "1000"] });
+  const dump = look(place, "dump", "robot");
+  await dump.says(/"tick":/);
+  const [live] = parse((await looked(place, "list", "--json")).stdout);
+  dump.child.kill("SIGSTOP");
+  await until("the ring was overwritten", async () => {
+    const [now] = parse((await looked(place, "list", "--json")).stdout);
+    return now.tick > live.tick + 2 * now.slots;
+  });
+  const table = look(place, "dump", "robot", "--format", "csv");
+  dump.child.kill("SIGCONT");
+  await dump.says(/"gap":/);
+  await dump.says(/"gap":[^]*"tick":/);
+  await table.says(/\n\d+,/);
+  await publisher.stop();
+  assert.equal((await dump.ended).code, 0);
+  const lines = parse(dump.stdout);
+  assertAccounted(lines);
+  const gap = lines.find((line) => "gap" in line);
+  assert.ok(gap.gap > live.slots / 2, `${gap.gap} ticks`);
+});
+
+test("a pipe that closes ends dump without a word", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startPublisher({ args: ["--period", "1000"] });
+  // The robot goes on: only the closed pipe can end this.
+  const pipe = startPipe(place, '"$OBSERVER" dump robot | head -n 3');
+  assert.deepEqual(await pipe.ended, { code: 0, signal: null }, pipe.stderr);
+  assert.equal(parse(pipe.stdout).length, 3);
+  assert.equal(pipe.stderr, "");
+  // Also where it waits for ticks that do not come.
+  await place.startPublisher({ name: "idle", args: ["--ticks", "5"] });
+  const waiting = startPipe(place, '"$OBSERVER" dump idle | head -n 5');
+  assert.deepEqual(await waiting.ended, { code: 0, signal: null }, waiting.stderr);
+  const live = startPipe(place, '"$OBSERVER" watch robot --rate 50 | head -n 3');
+  assert.deepEqual(await live.ended, { code: 0, signal: null }, live.stderr);
+  const listed = startPipe(place, '"$OBSERVER" list | true');
+  assert.deepEqual(await listed.ended, { code: 0, signal: null }, listed.stderr);
+});
+
+test("dump says how a publisher ended, and follows it where it is asked to", options, async (t) => {
+  const place = await openPlace(t);
+  const first = await place.startPublisher();
+  const plain = look(place, "dump", "robot");
+  const following = look(place, "dump", "robot", "--follow");
+  await Promise.all([plain.says(/"tick":/), following.says(/"tick":/)]);
+  await first.stop("SIGKILL");
+  assert.equal((await plain.ended).code, 4);
+  assert.match(plain.stderr, /died.*--follow/);
+  const second = await place.startPublisher({ args: ["--layout", "b"] });
+  await following.says(/"depth":/);
+  await second.stop();
+  await following.stop("SIGINT");
+  const lines = parse(following.stdout);
+  const at = lines.findIndex((line) => "instance" in line);
+  assert.ok(at > 0);
+  assertAccounted(lines.slice(0, at));
+  assertAccounted(lines.slice(at + 1));
+});
+
+test("watch writes plain lines where there is no terminal", options, async (t) => {
+  const place = await openPlace(t);
+  const publisher = await place.startPublisher();
+  const watch = look(place, "watch", "robot", "--rate", "50");
+  await watch.says(/live tick \d+:[^\n]* counter \d+[^\n]*\n[^]*live tick \d+:/);
+  await publisher.stop("SIGKILL");
+  await watch.says(/stopped \(died\)/);
+  await place.startPublisher({ args: ["--layout", "b"] });
+  await watch.says(/live tick \d+:[^\n]* depth /);
+  assert.equal((await watch.stop("SIGINT")).code, 0);
+  assert.equal(watch.stdout.includes("\x1b"), false, "nothing that only a terminal understands");
+  for (const line of watch.stdout.trimEnd().split("\n"))
+    assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z robot (live|stopped)/);
+});
+
+test("a source that is not there is exit 3, named with those that are; --wait waits", options, async (t) => {
+  const place = await openPlace(t);
+  const empty = await looked(place, "dump", "robot");
+  assert.equal(empty.code, 3);
+  assert.match(empty.stderr, /^[^\n]*robot[^\n]*--wait[^\n]*\n$/);
+  await place.startPublisher({ name: "tank" });
+  for (const command of ["dump", "watch"]) {
+    const { code, stderr } = await looked(place, command, "robot");
+    assert.equal(code, 3);
+    assert.match(stderr, /"robot".*tank/);
+  }
+  const waiting = look(place, "dump", "robot", "--wait", "--count", "3");
+  const watching = look(place, "watch", "robot", "--wait", "--rate", "50");
+  await watching.says(/missing/);
+  await place.startPublisher();
+  assert.equal((await waiting.ended).code, 0);
+  assert.deepEqual(parse(waiting.stdout).map(({ tick }) => tick), [1, 2, 3]);
+  await watching.says(/live/);
+});
+
+test("all of them end at once when they are told to", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startPublisher();
+  for (const command of ["dump", "watch"])
+    for (const signal of ["SIGINT", "SIGTERM"]) {
+      const program = look(place, command, "robot");
+      await program.says(/\n/);
+      program.child.kill(signal);
+      const { code } = await program.ended;
+      assert.equal(code, 0, `${command} ${signal}`);
+    }
+  const child = spawn(join(BUILD, "omni-robot"), ["--ticks", "20", "--name", "short", "--directory", place.directory], { stdio: "ignore" });
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+  const { stdout } = await looked(place, "dump", "short");
+  assert.equal(parse(stdout).at(-1).values.bot_mode, "stopped");
+});
