@@ -18,7 +18,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conver
             -Wwrite-strings -Wpointer-arith -Wswitch-enum -Wnull-dereference
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) -fPIE -fstack-protector-strong -fno-strict-overflow $(SANITIZE_FLAGS)
-ALL_CPPFLAGS = -D_GNU_SOURCE -DOMNI_VERSION='"$(VERSION)"' -I$(BUILD)/include $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DOMNI_VERSION='"$(VERSION)"' -I$(BUILD)/include $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
 
 ifeq ($(SANITIZE),address)

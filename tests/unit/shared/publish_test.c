@@ -337,11 +337,14 @@ static int write_text(const char *path, const char *text) {
 
 /* Who is not root becomes root of a user namespace. */
 static int enter_namespace(void) {
-    char map[32];
-    snprintf(map, sizeof map, "0 %ld 1", (long)geteuid());
+    char users[32], groups[32];
+    snprintf(users, sizeof users, "0 %ld 1", (long)geteuid());
+    snprintf(groups, sizeof groups, "0 %ld 1", (long)getegid());
     if (unshare(CLONE_NEWNS) == 0)
         return 0;
-    return unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ? -1 : write_text("/proc/self/uid_map", map);
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || write_text("/proc/self/setgroups", "deny") < 0)
+        return -1;
+    return write_text("/proc/self/uid_map", users) + write_text("/proc/self/gid_map", groups);
 }
 
 /* Inside a mount namespace of its own: 0, or 77 where that is not permitted. */

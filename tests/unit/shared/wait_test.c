@@ -248,16 +248,22 @@ static void backs_off_in_silence_and_comes_back(void **state) {
     assert_locked(&again, &world, 100 * US);
 }
 
-static void restart_is_another_grid(void **state) {
-    struct omni_pacer pacer;
-    struct omni_stamp stamp = {.tick = 1000, .time = {5000000000u, 0}};
+/* A robot that starts anew, or that stood still, or that slipped: one stamp is enough. */
+static void another_grid_is_taken_up_at_once(void **state) {
+    static const struct {
+        uint64_t tick, monotonic_ns;
+    } cases[] = {{1, 5003000000u}, {1001, 35006000000u}, {1001, 5016000000u}, {1004, 5046000000u}};
     (void)state;
-    omni_pacer_start(&pacer, 10000000, 0, 5000001000u);
-    omni_pacer_looked(&pacer, 5000001000u, &stamp);
-    stamp = (struct omni_stamp){.tick = 1, .time = {5003000000u, 0}};
-    omni_pacer_looked(&pacer, 5003001000u, &stamp);
-    uint64_t next = omni_pacer_next(&pacer);
-    assert_in_range(next, 5013000000u, 5013000000u + 100000);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct omni_pacer pacer;
+        struct omni_stamp stamp = {.tick = 1000, .time = {5000000000u, 0}};
+        uint64_t at = cases[i].monotonic_ns;
+        omni_pacer_start(&pacer, 10000000, 0, 5000001000u);
+        omni_pacer_looked(&pacer, 5000001000u, &stamp);
+        stamp = (struct omni_stamp){.tick = cases[i].tick, .time = {at, 0}};
+        omni_pacer_looked(&pacer, at + 1000, &stamp);
+        assert_in_range(omni_pacer_next(&pacer), at + 10000000, at + 10000000 + 100000);
+    }
 }
 
 /* ---- sources without a period, and stamps that make no sense ---- */
@@ -602,7 +608,7 @@ int main(void) {
         cmocka_unit_test(looks_as_often_as_wanted),
         cmocka_unit_test(another_pace_counts_at_once),
         cmocka_unit_test(backs_off_in_silence_and_comes_back),
-        cmocka_unit_test(restart_is_another_grid),
+        cmocka_unit_test(another_grid_is_taken_up_at_once),
         cmocka_unit_test(events_are_looked_for),
         cmocka_unit_test(senseless_stamps_do_not_stop_looking),
         cmocka_unit_test(clock_of_the_future_is_survived),
