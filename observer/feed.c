@@ -8,6 +8,9 @@
 /* Below a second, because the beat itself is not that punctual. */
 #define SILENT_NS (HUB_SECOND_NS * 9 / 10)
 
+/* A status tells its own age: it is made anew for whoever comes later than this. */
+#define STATUS_KEPT_NS (HUB_SECOND_NS / 1000)
+
 static struct subscription *subscription_of(struct channel_member *member) {
     return (struct subscription *)member;
 }
@@ -46,8 +49,12 @@ void feed_want(struct feed *feed) {
 }
 
 const struct text *feed_status(struct feed *feed, uint64_t now_ns) {
-    if (feed->status.length == 0)
+    if (now_ns > feed->status_ns + STATUS_KEPT_NS)
+        text_clear(&feed->status);
+    if (feed->status.length == 0) {
         source_encode_status(&feed->status, feed->source, now_ns);
+        feed->status_ns = now_ns;
+    }
     if (feed->status.failed)
         text_clear(&feed->status);
     return feed->status.length > 0 ? &feed->status : NULL;

@@ -54,8 +54,9 @@ static struct handshake_answer refuse_access(enum access_verdict verdict) {
 
 struct handshake_answer handshake_judge(const struct handshake *handshake,
                                         const struct access *access) {
-    if (!handshake_list_has(handshake->upgrade, "websocket", true) || handshake->version == NULL ||
-        strcmp(handshake->version, "13") != 0)
+    /* Not a list of them: libwebsockets would take the first, which may be HTTP/2. */
+    if (handshake->upgrade == NULL || strcasecmp(handshake->upgrade, "websocket") != 0 ||
+        handshake->version == NULL || strcmp(handshake->version, "13") != 0)
         return no_upgrade;
     if (!handshake_list_has(handshake->connection, "upgrade", true))
         return no_connection;

@@ -3,10 +3,10 @@
  *
  * Purpose
  *   Speaks `omniscient.v1` (docs/websocket.md). Subscriptions with the same source, mode and rate
- * share one channel: a frame is encoded once per channel and the same bytes go to all its clients,
- * written straight from the tick's callback. A client whose socket is full gets nothing more until
- * it has drained; then it gets the newest state and is told how many frames it missed
- * (docs/adr/0003).
+ *   share one channel: a frame is encoded once per channel and the same bytes go to all its
+ *   clients, written straight from the tick's callback. A client whose socket is full gets nothing
+ *   more until it has drained; then it gets the newest state and is told how many frames it missed
+ *   (docs/adr/0003). hub_inside.h says which file does what.
  *
  * Threads: all of it in the loop's thread.
  */
@@ -40,12 +40,15 @@ struct hub_figures {
 };
 
 /* `access` must outlive the hub. `hub_listener` gives what sources_open() wants: open the hub, then
- * the sources with its listener, then tell the hub with hub_attach(). Returns 0 or -errno. */
+ * the sources with its listener, then tell the hub with hub_attach(). libwebsockets makes tables of
+ * 16 bytes for each descriptor that RLIMIT_NOFILE allows: set it before. Returns 0 or -errno;
+ * -ENOTSUP: libwebsockets did not start, which was said on stderr. */
 int hub_open(struct hub **hub, uv_loop_t *loop, const struct hub_options *options,
              const struct access *access);
 struct sources_listener hub_listener(struct hub *hub);
 void hub_attach(struct hub *hub, struct sources *sources);
-/* Says goodbye to every client (1001) and frees. NULL is fine. */
+/* Says goodbye to every client (1001) and frees: run the loop afterwards until nothing is left in
+ * it. Close the hub before the sources. NULL is fine. */
 void hub_close(struct hub *hub);
 /* Takes an accepted socket whose request is still unread. Owns it from then on, also on failure. */
 void hub_adopt(struct hub *hub, int socket);

@@ -96,6 +96,7 @@ struct feed {
     struct source *source;
     struct channels channels;
     struct text status; /* the newest, encoded; empty: not yet */
+    uint64_t status_ns; /* when it was encoded */
 };
 
 struct hub {

@@ -95,7 +95,9 @@ static handle_op *const handlers[MESSAGE_OP_COUNT] = {
 void request_handle(struct client *client, const char *bytes, size_t length, uint64_t now_ns) {
     struct message message;
     struct message_error error;
-    if (message_parse(&message, &error, bytes, length) < 0)
+    if (!message_is_utf8(bytes, length))
+        client_close(client, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not UTF-8", now_ns);
+    else if (message_parse(&message, &error, bytes, length) < 0)
         answer_error(client, &error, now_ns);
     else
         handlers[message.op](client, &message, now_ns);

@@ -47,6 +47,11 @@ static void test_no_upgrade(void **state) {
     assert_int_equal(status_of(&handshake, &open_house), 426);
     handshake.upgrade = "h2c";
     assert_int_equal(status_of(&handshake, &open_house), 426);
+    /* What libwebsockets makes of two Upgrade headers; by itself it obeys the first. */
+    handshake.upgrade = "h2c,websocket";
+    assert_int_equal(status_of(&handshake, &open_house), 426);
+    handshake.upgrade = "websocket,h2c";
+    assert_int_equal(status_of(&handshake, &open_house), 426);
     handshake = good();
     handshake.version = "8";
     assert_int_equal(status_of(&handshake, &open_house), 426);
