@@ -23,7 +23,8 @@
 
 enum {
     STOP_SIGNALS = 2,
-    TRIM_MS = 3000 /* after the start, when the first page has been served */
+    FILES_BESIDE = 128, /* listeners, timers, libraries, and room to spare */
+    TRIM_MS = 3000      /* after the start, when the first page has been served */
 };
 
 struct serve {
@@ -77,13 +78,21 @@ static int load_token(struct serve *serve, struct omni_problem *problem) {
 
 /* ---- the process ---- */
 
-static void prepare_process(void) {
+/* As many descriptors as the options can need, and no more: libwebsockets sets memory aside for
+ * each that is allowed. */
+static void limit_files(const struct options *options) {
     struct rlimit files;
+    rlim_t needed =
+        options->max_clients * 5 / 4 + options->max_requests * 2 + SOURCES_MAX * 4 + FILES_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void prepare_process(const struct options *options) {
     (void)signal(SIGPIPE, SIG_IGN);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
+    limit_files(options);
     int error = omni_guard_install();
     if (error < 0)
         (void)fprintf(stderr, "a segment that is truncated while it is read will end this: %s\n",
@@ -272,7 +281,7 @@ static int check_directory(const char *path, struct omni_problem *problem) {
 int command_serve(const struct options *options) {
     struct serve serve = {.options = options};
     struct omni_problem problem = {.text = ""};
-    prepare_process();
+    prepare_process(options);
     int error = check_directory(options->directory, &problem);
     if (error == 0)
         error = listen_at(&serve, &problem);

@@ -16,8 +16,11 @@
 
 enum {
     SCAN_MS = 1000,
+    SCAN_SOON_MS = 20, /* after the directory changed, or a source was found to be gone */
+    SCAN_SHARE = 10,   /* scanning takes at most a tenth of the time */
     EVENTS_KEPT = 4096,
-    DRAIN_MOST = 4096,  /* ticks at a time: a publisher without a pause must not own the loop */
+    DRAIN_MOST = 4096,  /* ticks at a time, */
+    DRAIN_MS = 10,      /* and time for them: no publisher must own the loop */
     SILENT_PERIODS = 5, /* ticks that may be missing before a source counts as stopped, */
     SILENT_MS = 500,    /* and the time that must have passed as well */
     IDLE_MS = 250,      /* between looks while nobody wants to know */
@@ -37,6 +40,7 @@ struct follower {
     int timer;            /* timerfd: precise, unlike the loop's own timers */
     bool seen;            /* by the scan under way */
     bool stale;           /* the file was truncated */
+    bool behind;          /* drain() left something */
 };
 
 struct refusal {
@@ -54,6 +58,7 @@ struct sources {
     struct refusal refusals[SOURCES_MAX];
     size_t refusal_count;
     uv_timer_t scan_timer;
+    uint64_t scan_again_ms; /* not before that, of the loop's time */
     uv_fs_event_t watch;
     bool watching;
     bool told_full;
@@ -69,13 +74,20 @@ static uint64_t silence_limit(const struct follower *follower) {
     return periods > least ? periods : least;
 }
 
+/* When the newest tick was there at the latest: a stamp from the future is of another clock, and
+ * must not make a number that stands still look live. */
+static uint64_t newest_ns(const struct source *source) {
+    uint64_t stamped_ns = source->stamp.time.monotonic_ns;
+    return stamped_ns < source->heard_ns ? stamped_ns : source->heard_ns;
+}
+
 static bool is_fresh(const struct follower *follower, uint64_t now_ns) {
     const struct source *source = &follower->shown;
     if (source->stamp.version == 0)
         return false;
     if (source->facts.period_ns == 0)
         return true;
-    return now_ns < source->stamp.time.monotonic_ns + silence_limit(follower);
+    return now_ns < newest_ns(source) + silence_limit(follower);
 }
 
 static const char *reason_now(const struct follower *follower, uint64_t now_ns) {
@@ -125,14 +137,16 @@ static void take(struct follower *follower, const struct omni_stamp *stamp) {
 
 /* Everything that is new, into history and transitions. Returns how many ticks, or -ESTALE. */
 static int drain(struct follower *follower) {
+    const uint64_t end_ns = uv_hrtime() + (uint64_t)DRAIN_MS * MILLISECOND_NS;
     struct omni_stamp stamp;
     int ticks = 0;
     int error = 0;
-    while (ticks < DRAIN_MOST &&
+    while (ticks < DRAIN_MOST && (ticks == 0 || uv_hrtime() < end_ns) &&
            (error = omni_observer_next(follower->reader, &stamp, follower->shown.payload)) == 0) {
         take(follower, &stamp);
         ticks++;
     }
+    follower->behind = error == 0;
     return error == -ESTALE ? -ESTALE : ticks;
 }
 
@@ -158,9 +172,9 @@ static void look_why(struct follower *follower, uint64_t now_ns) {
         set_reason(follower, reason_now(follower, now_ns));
 }
 
-static uint64_t next_look(const struct follower *follower, int ticks, uint64_t now_ns) {
+static uint64_t next_look(const struct follower *follower, uint64_t now_ns) {
     /* There is more, but others have their turn first. */
-    if (ticks == DRAIN_MOST)
+    if (follower->behind)
         return now_ns + MILLISECOND_NS;
     return is_over(&follower->shown) ? now_ns + SECOND_NS : omni_pacer_next(&follower->pacer);
 }
@@ -180,7 +194,7 @@ static void look(struct follower *follower) {
         follower->stale = ticks == -ESTALE;
         look_why(follower, now_ns);
     }
-    arm(follower, next_look(follower, ticks, now_ns));
+    arm(follower, next_look(follower, now_ns));
 }
 
 static void on_timer(uv_poll_t *poll, int status, int events) {
@@ -461,13 +475,24 @@ static void scan(struct sources *sources) {
         watch_directory(sources);
 }
 
+/* Any local user may fill the directory, or change names in it without a pause: the longer a scan
+ * takes, the longer the next one waits. */
 static void on_scan(uv_timer_t *timer) {
-    scan(timer->data);
+    struct sources *sources = timer->data;
+    uint64_t start_ns = uv_hrtime();
+    scan(sources);
+    uint64_t rest_ms = (uv_hrtime() - start_ns) * SCAN_SHARE / MILLISECOND_NS;
+    uv_update_time(sources->loop);
+    sources->scan_again_ms = uv_now(sources->loop) + rest_ms;
+    uv_timer_start(timer, on_scan, rest_ms > SCAN_MS ? rest_ms : SCAN_MS, SCAN_MS);
 }
 
 static void ask_for_scan(struct sources *sources) {
-    /* Not 0: a timer that its own callback starts with 0 keeps libuv 1.44 from everything else. */
-    uv_timer_start(&sources->scan_timer, on_scan, 1, SCAN_MS);
+    /* Not later than asked before: a storm of files must not put it off for ever. Not at once: the
+     * storm is one scan then; and a timer that its own callback starts with 0 keeps libuv 1.44
+     * from everything else. */
+    if (uv_timer_get_due_in(&sources->scan_timer) > SCAN_SOON_MS)
+        uv_timer_start(&sources->scan_timer, on_scan, SCAN_SOON_MS, SCAN_MS);
 }
 
 static void on_directory_change(uv_fs_event_t *watch, const char *file_name, int events,
@@ -476,7 +501,7 @@ static void on_directory_change(uv_fs_event_t *watch, const char *file_name, int
     struct sources *sources = watch->data;
     if (status == 0 && file_name != NULL && omni_name_of_file(file_name) == NULL)
         return;
-    scan(sources);
+    ask_for_scan(sources);
 }
 
 static void watch_directory(struct sources *sources) {
@@ -542,12 +567,12 @@ bool sources_refusal(const struct sources *sources, size_t index, const char **n
 /* ---- as JSON ---- */
 
 static void encode_age(struct text *text, const struct source *source, uint64_t now_ns) {
-    uint64_t stamped = source->stamp.time.monotonic_ns;
+    uint64_t newest = newest_ns(source);
     text_string(text, ",\"age\":");
     if (source->stamp.version == 0)
         text_string(text, "null");
     else
-        encode_microseconds(text, now_ns > stamped ? now_ns - stamped : 0);
+        encode_microseconds(text, now_ns > newest ? now_ns - newest : 0);
 }
 
 void source_encode(struct text *text, const struct source *source, uint64_t now_ns,

@@ -13,7 +13,7 @@
  * Limits
  *   The handler is process-wide. A SIGBUS anywhere else goes to the handler that was installed
  *   before, or ends the process as usual. At most 256 mappings are guarded at a time; attach fails
- * with -EMFILE above.
+ *   with -EMFILE above.
  */
 #ifndef OMNI_GUARD_H
 #define OMNI_GUARD_H

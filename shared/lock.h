@@ -7,9 +7,9 @@
  *
  * How
  *   An open-file-description lock (fcntl F_OFD_SETLK) on the first byte of a file. It is the same
- * for 32-bit and 64-bit programs and under user-mode emulation, and does not depend on process ids
- * or their namespaces. A child made by fork() without exec holds it too: publishers that fork must
- * exec (descriptors are close-on-exec) or close.
+ *   for 32-bit and 64-bit programs and under user-mode emulation, and does not depend on process
+ *   ids or their namespaces. A child made by fork() without exec holds it too: publishers that fork
+ *   must exec (descriptors are close-on-exec) or close.
  *
  * Limits
  *   One kernel only: on memory shared between machines there is no such lock.

@@ -71,7 +71,9 @@ enum omni_life {
  *   -EAGAIN   it is still being built
  *   -EPROTO   another layout version, byte order, or an incompatible flag
  *   -EBADMSG  it is too small or corrupt: problem names the first field of the header or table that
- * is wrong -EINVAL   the name is not valid other -errno. *observer is untouched on failure. */
+ *             is wrong
+ *   -EINVAL   the name is not valid
+ *   other -errno. *observer is untouched on failure. */
 int omni_observer_attach(struct omni_observer **observer, const char *name,
                          const struct omni_observer_options *options, struct omni_problem *problem);
 

@@ -15,13 +15,13 @@
  *
  * Cost
  *   omni_publish_at() copies the status and stores two words: no lock, no allocation, no system
- *   call, nothing that an observer does can delay it. The one exception is asked for by a reader
- *   of the same user that sleeps on the futex: then one FUTEX_WAKE. omni_publish() reads two clocks
- * first.
+ *   call, nothing that an observer does can delay it. The one exception is asked for by a reader of
+ *   the same user that sleeps on the futex: then one FUTEX_WAKE. omni_publish() reads two clocks
+ *   first.
  *
  * Threads
  *   One thread publishes. Opening and closing belong to the same thread, or are ordered by the
- * program.
+ *   program.
  *
  * Death
  *   A publisher that dies leaves the segment with its last whole status; observers see that nobody

@@ -3,7 +3,7 @@
  *
  * Purpose
  *   Names, files and mappings, so that publish.c and observe.c deal in memory only. Today a region
- *   is a file in a directory of memory (/dev/shm); its three companions are
+ *   is a file in a directory of memory (/dev/shm), with three companions:
  *     omni.NAME           the status segment: owner writes, others map it read-only
  *     omni-lock.NAME      who owns the name (mode 0600, never removed)
  *     omni-sleepers.NAME  one word by which a futex sleeper asks to be woken (mode 0600)

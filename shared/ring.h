@@ -14,7 +14,7 @@
  * Limits
  *   One writer at a time. slot_count is a power of two of at least 2, slot_bytes a multiple of 8
  *   that holds the head and the payload, payload_bytes a multiple of 8. The slots are aligned to 8
- * bytes.
+ *   bytes.
  *
  * Failure
  *   A writer that dies inside a write leaves its slot marked unstable; the version counter still

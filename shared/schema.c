@@ -167,8 +167,17 @@ static int check_field(const struct omni_table *table, uint32_t index, uint32_t 
     return error < 0 ? error : check_words(table, field, problem);
 }
 
+/* Bytes of a checked field's description and labels, each with its NUL. */
+static size_t words_of(const struct omni_table *table, const struct omni_field *field) {
+    size_t at = field->labels;
+    for (uint32_t i = 0; i < field->label_count; i++)
+        at += strlen(table->text + at) + 1;
+    return strlen(table->text + field->description) + 1 + at - field->labels;
+}
+
 int omni_table_check(const struct omni_table *table, struct omni_problem *problem) {
     uint32_t first_free = 0;
+    size_t words = 0;
     if (table->field_count == 0 || table->field_count > OMNI_FIELDS_MAX)
         return omni_problem(problem, -EBADMSG, "%u fields, expected 1 to %u", table->field_count,
                             OMNI_FIELDS_MAX);
@@ -177,6 +186,13 @@ int omni_table_check(const struct omni_table *table, struct omni_problem *proble
         if (error < 0)
             return error;
         first_free = table->fields[i].offset + table->fields[i].bytes;
+        /* A thousand fields may point at the same long words: reading them would take seconds. */
+        words += words_of(table, &table->fields[i]);
+        if (words > OMNI_TEXT_BYTES_MAX)
+            return omni_problem(problem, -EBADMSG,
+                                "field \"%s\": with it, descriptions and labels have more than %u "
+                                "bytes",
+                                table->fields[i].name, OMNI_TEXT_BYTES_MAX);
     }
     if (omni_table_hash(table) != table->hash)
         return omni_problem(problem, -EBADMSG, "the table does not have the hash that it claims");

@@ -24,9 +24,9 @@
  *   <math.h>) means no bound.
  *
  * Limits
- *   Names up to 31 bytes, units up to 15, 256 labels an enum, 1,024 fields, 64 KiB a status.
- *   Fields lie naturally aligned with no hole between them that has no name: put wide fields first,
- * or name the hole with FIELD(gap, ...). The compiler says so where you forget. The struct's end is
+ *   Names up to 31 bytes, units up to 15, 256 labels an enum, 1,024 fields, 64 KiB a status. Fields
+ *   lie naturally aligned with no hole between them that has no name: put wide fields first, or
+ *   name the hole with FIELD(gap, ...). The compiler says so where you forget. The struct's end is
  *   filled up to a multiple of 8 bytes by a member `omni_filler`.
  *
  * Failure
@@ -43,7 +43,7 @@
 
 #include <omni/segment.h>
 
-/* A field as a publisher's source declares it: made by OMNI_SCHEMA, seldom written by hand. */
+/* A field as a publisher's source declares it: made by OMNI_STATUS, seldom written by hand. */
 struct omni_declaration {
     const char *name;
     const char *unit;

@@ -79,7 +79,7 @@ struct omni_header {
     uint32_t incompatible_flags; /* a reader that does not know a set bit must refuse */
     uint32_t compatible_flags;   /* a reader may ignore bits that it does not know */
     uint64_t segment_bytes;      /* of the whole, with its end; a multiple of the cache line */
-    uint64_t schema_hash;        /* omni_schema_hash() of the table */
+    uint64_t schema_hash;        /* omni_table_hash() of the table */
     uint64_t instance;           /* differs for every start of a publisher; never 0 */
     uint64_t period_ns;          /* nominal time between ticks; 0: no period */
 

@@ -225,7 +225,9 @@ int omni_wait_version(struct omni_observer *observer, uint32_t seen, uint64_t ti
         if (omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED)
             return -EPIPE;
         error = omni_futex_wait(&observer->header->version, seen, timeout_ns - passed);
-        if (error == -EINTR)
+        /* Woken, too late to sleep, or time over: look again. Anything else would only repeat
+         * itself. */
+        if (error < 0 && error != -EAGAIN && error != -ETIMEDOUT)
             return error;
     }
     return omni_observer_version(observer) != seen ? 0 : -ETIMEDOUT;

@@ -4,10 +4,10 @@
  * Two ways to wait for a tick:
  *
  * 1. Phase-locked polling (omni_pacer): free for the publisher, works everywhere. Ticks carry their
- * time and their period; the pacer learns phase and drift from them and says when the next look is
- * worth it: just after the tick that is needed. It backs off while a source is silent. Pure
- * arithmetic: the caller reads the clock and sleeps (a timerfd is precise; poll() time-outs are
- * not).
+ *    time and their period; the pacer learns phase and drift from them and says when the next look
+ *    is worth it: just after the tick that is needed. It backs off while a source is silent. Pure
+ *    arithmetic: the caller reads the clock and sleeps (a timerfd is precise; poll() time-outs are
+ *    not).
  *
  *        omni_pacer_start(&pacer, facts->period_ns, now);
  *        for (;;) {
@@ -17,8 +17,8 @@
  *        }
  *
  * 2. Futex (omni_wait_version): the publisher pays one system call (about 7 µs) for each tick that
- * a reader sleeps for. For hand-offs and for publishers of events, which have no period. One
- * kernel, same user.
+ *    a reader sleeps for. For hand-offs and for publishers of events, which have no period. One
+ *    kernel, same user.
  *
  * Times are CLOCK_MONOTONIC nanoseconds.
  */
