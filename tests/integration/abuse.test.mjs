@@ -110,7 +110,7 @@ async function repeat(times, atOnce, action) {
 }
 
 test("half a request and then silence is ended, and costs nothing", options, async (t) => {
-  const { observer, judge, settled } = await openHealthy(t, ["--header-timeout", "2", "--idle-timeout", "3"]);
+  const { observer, judge, settled } = await openHealthy(t, ["--header-timeout", "2", "--idle-timeout", "3600"]);
   const whole = [`GET / HTTP/1.1\r\nHost: ${observer.address}\r\n`, handshake(observer).slice(0, -2), `POST / HTTP/1.1\r\nHost: ${observer.address}\r\nContent-Length: 100\r\n\r\nabc`];
   const halves = ["", "G", "GET", "GET ", "GET /", "GET /w", "GET /ws", "GET /x", "HEAD", "\r\n", "\0", "\x16\x03\x01", ...whole];
   const before = await processorTime(observer.pid);
@@ -130,7 +130,7 @@ test("half a request and then silence is ended, and costs nothing", options, asy
 });
 
 test("who sends a byte now and then is ended too", options, async (t) => {
-  const { observer, judge, settled } = await openHealthy(t, ["--header-timeout", "2", "--idle-timeout", "3"]);
+  const { observer, judge, settled } = await openHealthy(t, ["--header-timeout", "2", "--idle-timeout", "3600"]);
   const texts = [`GET /${"a".repeat(2000)}`, handshake(observer, `X: ${"a".repeat(2000)}\r\n`), "\r\n".repeat(2000)];
   let ended = 0;
   const drips = texts.flatMap((text) => Array.from({ length: 10 }, async () => {

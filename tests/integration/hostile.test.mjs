@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, open, readFile, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -57,9 +58,10 @@ async function goodSegment(place) {
 }
 
 /** Puts bytes under a name, all at once, as a publisher does. */
-async function put(place, name, bytes) {
-  const draft = place.segment("draft").replace("omni.", "x.");
+async function put(place, name, bytes, owner) {
+  const draft = join(place.directory, "draft");
   await writeFile(draft, bytes, { mode: 0o600 });
+  if (owner !== undefined) await chown(draft, owner, owner);
   await rename(draft, place.segment(name));
 }
 
@@ -204,11 +206,7 @@ test("what is no segment at all is refused: pipes, links, folders, sockets, nois
 test("a segment of a user who is not trusted is refused, unless told to trust", { ...options, skip: !isRoot && "only root can give a file away" }, async (t) => {
   const { place, observer, assertUndisturbed } = await openHealthy(t);
   const good = await goodSegment(place);
-  const plant = async () => {
-    await put(place, "foreign", spoiled(good, "foreign", () => {}));
-    await chown(place.segment("foreign"), NOBODY, NOBODY);
-  };
-  await plant();
+  await put(place, "foreign", spoiled(good, "foreign", () => {}), NOBODY);
   const problems = await refused(observer, ["foreign"]);
   assert.match(problems.foreign, /user 65534.*trust/);
   assert.deepEqual(await names(observer), ["healthy"]);

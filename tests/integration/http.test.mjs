@@ -1,7 +1,7 @@
 // HTTP (docs/http.md) as any client sees it: the page and its files, the API, refusals.
 
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -143,6 +143,20 @@ test("a connection serves one request after the other", options, async (t) => {
   assert.deepEqual(answers(), ["HTTP/1.1 200", "HTTP/1.1 404", "HTTP/1.1 200"]);
 });
 
+test("a proxy gets no connection to keep, and a body is not waited for", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver();
+  for (const header of ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "Via: 1.1 proxy"]) {
+    const answer = await converse(t, observer, `GET /healthz HTTP/1.1\r\nHost: ${observer.address}\r\n${header}\r\n\r\n`);
+    assert.match(answer, /\r\nConnection: close\r\n/i, header);
+  }
+  for (const method of ["POST", "PUT"]) {
+    const socket = dial(t, observer);
+    socket.write(`${method} / HTTP/1.1\r\nHost: ${observer.address}\r\nContent-Length: 1000000\r\n\r\n`);
+    await until("an answer", () => socket.received.startsWith("HTTP/1.1 405 "));
+  }
+});
+
 test("the API says what there is, and that there is nothing yet", options, async (t) => {
   const place = await openPlace(t);
   const observer = await place.startObserver();
@@ -166,6 +180,8 @@ test("the API says what there is, and that there is nothing yet", options, async
   const own = await askJson(observer, "/api/observer");
   assert.equal(own.process, observer.pid);
   assert.ok(own.memory > 0 && own.http_requests > 0);
+  const numbers = ["uptime", "cpu", "sources", "clients_ever", "messages_sent", "frames_dropped", "clients_closed", "http_connections"];
+  for (const name of numbers) assert.ok(Number.isInteger(own[name]), name);
 });
 
 test("/api/sources and /api/status show the sources, by name, with their schemas", options, async (t) => {
@@ -252,8 +268,11 @@ test("the history is the same as JSON and as CSV, and has every tick", options, 
   assert.deepEqual(history.columns.slice(0, 5), ["instance", "tick", "time", "monotonic", "counter"]);
   assert.deepEqual(history.rows.map((row) => row[1]), Array.from({ length: 1500 }, (_, i) => i + 1));
   for (const row of history.rows) assert.equal(row.length, history.columns.length);
+  assert.equal(json.text.split("\n").filter((line) => /^\["[0-9a-f]{16}",\d/.test(line)).length, 1500, "a row is a line");
   const level = history.columns.indexOf("level");
   assert.equal(history.rows[41][level], 4.2);
+  const [mode, broken] = [history.columns.indexOf("mode"), history.columns.indexOf("broken")];
+  assert.equal(history.rows[41][broken], null);
 
   const csv = await ask(observer, "/api/history?source=tank&seconds=3600&format=csv");
   assert.match(csv.headers["content-type"], /^text\/csv/);
@@ -263,6 +282,8 @@ test("the history is the same as JSON and as CSV, and has every tick", options, 
   for (const [i, line] of lines.entries()) {
     assert.deepEqual(line.slice(0, 5), history.rows[i].slice(0, 5).map(String));
     assert.equal(line[level], String(history.rows[i][level]));
+    assert.equal(line[mode], ["\"filling\"", "\"draining\""][history.rows[i][mode]], "a label, quoted");
+    assert.equal(line[broken], "", "null is an empty cell");
   }
 
   // The source is silent now: what is asked for in seconds counts back from now.
@@ -274,6 +295,33 @@ test("the history is the same as JSON and as CSV, and has every tick", options, 
   assert.equal(newest[1], 1500);
   const started = await ask(observer, "/api/history?source=tank&seconds=1e9");
   assert.equal(JSON.parse(started.text).rows.length, 1500, "more seconds than there are");
+});
+
+test("a history whose source vanishes meanwhile breaks off, so that nobody takes it for whole", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver({ args: ["--history", "16MiB"] });
+  const storm = place.start("tests/programs/storm", [place.directory, "storm", "0", "20000"]);
+  await until("a long history", async () => (await askJson(observer, "/api/sources")).sources[0]?.ticks > 120_000);
+  const read = async (during) => {
+    const socket = dial(t, observer);
+    socket.pause();
+    socket.write(`GET /api/history?seconds=3600 HTTP/1.1\r\nHost: ${observer.address}\r\nConnection: close\r\n\r\n`);
+    await until("it is under way", () => socket.readableLength > 0 || socket.bytesRead > 0);
+    await during();
+    socket.resume();
+    await socket.over;
+    assert.match(socket.received, /^HTTP\/1\.1 200 /);
+    return socket.received;
+  };
+  await storm.stop("SIGKILL");
+  const whole = await read(() => {});
+  assert.ok(whole.endsWith("\n]}\n\r\n0\r\n\r\n"), whole.slice(-40));
+  const broken = await read(async () => {
+    await rm(place.segment("storm"));
+    await until("it is gone", async () => (await askJson(observer, "/api/sources")).sources.length === 0);
+  });
+  assert.ok(broken.length > 0 && broken.length < whole.length, `${broken.length} of ${whole.length} bytes`);
+  assert.ok(!broken.endsWith("\r\n0\r\n\r\n"), "no last chunk");
 });
 
 test("a parameter that makes no sense is 400 and says so", options, async (t) => {
@@ -312,7 +360,9 @@ test("what is no HTTP is refused, and nothing else suffers", options, async (t) 
     refused(`POST / HTTP/1.1\r\n${host}Content-Length: 9999999999\r\n\r\n${"c".repeat(200_000)}`),
     refused("\0".repeat(5000)),
   ]);
-  const answer = await converse(t, observer, `GET / HTTP/1.1\r\n${host}X: ${"b".repeat(100_000)}\r\n\r\n`);
-  assert.match(answer, /^HTTP\/1\.[01] 431 /);
+  const line = await converse(t, observer, `GET /${"a".repeat(20_000)} HTTP/1.1\r\n${host}\r\n`);
+  assert.match(line, /^HTTP\/1\.[01] 414 /);
+  const headers = await converse(t, observer, `GET / HTTP/1.1\r\n${host}X: ${"b".repeat(20_000)}\r\n\r\n`);
+  assert.match(headers, /^HTTP\/1\.[01] 431 /);
   assert.equal((await ask(observer, "/healthz")).status, 200);
 });
