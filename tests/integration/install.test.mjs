@@ -1,0 +1,49 @@
+// What a newcomer types: `make run` (its script, on a free port), `make install`, and a program of
+// one's own against what was installed.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { access, constants, copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { BUILD, openPlace, until } from "./support.mjs";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const run = promisify(execFile);
+const options = { timeout: 120_000 };
+
+test("make run starts both, prints a link that shows the robot, and ends both", options, async (t) => {
+  const place = await openPlace(t);
+  const both = place.start("../../scripts/run", [BUILD, "--listen", "127.0.0.1:0"], { env: { OMNI_DIRECTORY: place.directory } });
+  const [link] = await both.says(/http:\/\/\S+(?=\n)/);
+  assert.equal((await fetch(link)).status, 200);
+  const status = await until("the robot ticks", async () => {
+    const answer = await fetch(new URL("/api/status?source=robot", link));
+    return answer.status === 200 && answer.json();
+  });
+  assert.equal(typeof status.values.direction, "number");
+  assert.deepEqual(await both.stop("SIGINT"), { code: 0, signal: null });
+  assert.match(both.stdout + both.stderr, /robot/i);
+  await assert.rejects(fetch(link), "the observer has ended");
+  const { stdout } = await run(join(BUILD, "omni-observer"),
+    ["list", "--json", "--directory", place.directory]);
+  assert.equal(JSON.parse(stdout).reason, "closed", "the robot said goodbye");
+});
+
+test("make install puts everything below DESTDIR, and a program builds against it", options, async (t) => {
+  const place = await openPlace(t);
+  const image = join(place.directory, "image");
+  await run("make", ["-C", ROOT, "install", `DESTDIR=${image}`, "PREFIX=/usr"]);
+  for (const file of ["bin/omni-robot", "bin/omni-observer"]) await access(join(image, "usr", file), constants.X_OK);
+  for (const file of ["lib/libomni.a", "include/omni/publish.h", "share/man/man1/omni-observer.1", "share/man/man1/omni-robot.1"])
+    await access(join(image, "usr", file));
+  await assert.rejects(access(join(image, "usr/include/omni/atomics.h")), "what is inside stays inside");
+
+  const source = join(place.directory, "my_robot.c");
+  await copyFile(join(ROOT, "examples/minimal_publisher.c"), source);
+  await run("cc", [source, `-I${image}/usr/include`, `-L${image}/usr/lib`, "-lomni", "-lm", "-o", join(place.directory, "my_robot")]);
+  await access(join(place.directory, "my_robot"), constants.X_OK);
+});
