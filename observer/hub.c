@@ -72,7 +72,20 @@ static int on_socket_made(const struct callback *call) {
     return 0;
 }
 
+/* It became a client, or it is gone. */
+static void end_handshake(struct hub *hub, const struct lws *wsi) {
+    unsigned at = 0;
+    while (at < hub->handshake_count && hub->handshakes[at].wsi != wsi)
+        at++;
+    if (at == hub->handshake_count)
+        return;
+    hub->handshake_count--;
+    memmove(&hub->handshakes[at], &hub->handshakes[at + 1],
+            (hub->handshake_count - at) * sizeof hub->handshakes[0]);
+}
+
 static int on_socket_gone(const struct callback *call) {
+    end_handshake(call->hub, call->wsi);
     call->hub->sockets--;
     return 0;
 }
@@ -91,6 +104,7 @@ static void start_beating(struct hub *hub);
 static void stop_beating(struct hub *hub);
 
 static int on_established(const struct callback *call) {
+    end_handshake(call->hub, call->wsi);
     if (call->hub->is_closing || call->memory == NULL)
         return -1;
     client_begin(call->memory, call->hub, call->wsi);
@@ -418,6 +432,7 @@ static void open_handles(struct hub *hub) {
 }
 
 static void free_hub(struct hub *hub) {
+    free(hub->handshakes);
     text_close(&hub->scratch);
     free(hub);
 }
@@ -427,6 +442,12 @@ int hub_open(struct hub **hub, uv_loop_t *loop, const struct hub_options *option
     struct hub *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
+    made->handshakes_max = options->clients_max / 4 + 16;
+    made->handshakes = calloc(made->handshakes_max, sizeof made->handshakes[0]);
+    if (made->handshakes == NULL) {
+        free(made);
+        return -ENOMEM;
+    }
     made->loop = loop;
     made->options = *options;
     made->access = access;
@@ -490,14 +511,27 @@ void hub_close(struct hub *hub) {
 
 /* ---- adopting ---- */
 
+/* Half a handshake costs its sender nothing: so the oldest makes room, else a few of them would
+ * keep everybody out until their time is over. */
+static void make_room(struct hub *hub) {
+    if (hub->handshake_count < hub->handshakes_max)
+        return;
+    stream_kill(hub->handshakes[0].socket);
+    end_handshake(hub, hub->handshakes[0].wsi);
+}
+
 void hub_adopt(struct hub *hub, int socket) {
-    unsigned most = hub->options.clients_max + hub->options.clients_max / 4 + 16;
+    /* Twice: those that made room are still there until libwebsockets has seen their end. */
+    unsigned most = hub->options.clients_max + 2 * hub->handshakes_max;
     if (hub->is_closing || hub->sockets >= most) {
         close(socket);
         return;
     }
+    make_room(hub);
     stream_tune(socket);
-    lws_adopt_socket_vhost(hub->vhost, socket);
+    struct lws *wsi = lws_adopt_socket_vhost(hub->vhost, socket);
+    if (wsi != NULL)
+        hub->handshakes[hub->handshake_count++] = (struct handshaking){wsi, socket};
 }
 
 struct hub_figures hub_figures(const struct hub *hub) {

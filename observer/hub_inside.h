@@ -99,6 +99,12 @@ struct feed {
     uint64_t status_ns; /* when it was encoded */
 };
 
+/* A socket that was adopted and is not a client yet. */
+struct handshaking {
+    struct lws *wsi;
+    int socket;
+};
+
 struct hub {
     uv_loop_t *loop;
     struct hub_options options;
@@ -111,7 +117,10 @@ struct hub {
     struct feed *feeds;
     struct text scratch; /* the message being made: valid until the next one */
     struct hub_figures figures;
-    unsigned sockets; /* adopted, upgraded or not */
+    unsigned sockets;               /* adopted, upgraded or not */
+    struct handshaking *handshakes; /* under way, the oldest first; room for handshakes_max */
+    unsigned handshake_count;
+    unsigned handshakes_max;
     uv_timer_t beat;  /* once a second while there are clients */
     uv_timer_t trail; /* when a channel of a source without period is due */
     uv_idle_t reaper; /* counts turns of the loop at the end */

@@ -468,9 +468,11 @@ static void scan(struct sources *sources) {
         sources->followers[i]->seen = false;
     for (size_t i = 0; i < sources->refusal_count; i++)
         sources->refusals[i].seen = false;
-    /* A directory that is not there has no sources; it may come. */
-    omni_sources_each(sources->options.directory, meet, sources);
-    forget_unseen(sources);
+    int error = omni_sources_each(sources->options.directory, meet, sources);
+    /* A directory that is not there has no sources; it may come. One that cannot be read for the
+     * moment (no descriptor is left) says nothing about them. */
+    if (error == 0 || error == -ENOENT || error == -ENOTDIR)
+        forget_unseen(sources);
     if (!sources->watching)
         watch_directory(sources);
 }

@@ -206,6 +206,17 @@ test("more half-open connections than there is room for", options, async (t) => 
   await settled();
 });
 
+test("half handshakes keep nobody out", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver({ args: ["--max-clients", "4"] });
+  for (let i = 0; i < 60; i++) {
+    const socket = await dial(t, observer);
+    socket.write("GET /ws HTTP/1.1\r\nHost: ");
+  }
+  const client = await connect(t, observer);
+  assert.equal((await client.wait(({ op }) => op === "hello")).protocol, "omniscient.v1");
+});
+
 test("headers and frames that are too large, text that is none, messages that mean nothing", options, async (t) => {
   const { observer, judge, settled } = await openHealthy(t, ["--header-timeout", "2", "--idle-timeout", "2"]);
   const big = "x".repeat(65_535);

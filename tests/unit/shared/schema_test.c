@@ -443,6 +443,20 @@ static void infinite_range(struct omni_table *table) {
     table->fields[0].minimum = -INFINITY;
     set_hash(table);
 }
+/* All fields read the whole pool, again and again. */
+static void words_shared(struct omni_table *table) {
+    free(table->text);
+    table->text_bytes = OMNI_TEXT_BYTES_MAX / 4;
+    table->text = calloc(1, table->text_bytes);
+    assert_non_null(table->text);
+    memset(table->text, 'x', table->text_bytes - 1);
+    for (uint32_t i = 0; i < table->field_count; i++) {
+        table->fields[i].description = 0;
+        table->fields[i].labels = 0;
+        table->fields[i].label_count = table->fields[i].type == OMNI_TYPE_enum;
+    }
+    set_hash(table);
+}
 
 static void hostile_tables_are_refused(void **state) {
     (void)state;
@@ -464,6 +478,7 @@ static void hostile_tables_are_refused(void **state) {
     refuse("hash", other_hash, "hash");
     refuse("reserved", reserved_word, "\"total\": reserved");
     refuse("range", infinite_range, "\"level\": range");
+    refuse("words", words_shared, "\"turns\": with it, descriptions and labels");
 }
 
 int main(void) {
