@@ -1,9 +1,11 @@
 #include "hub_inside.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -338,7 +340,8 @@ void hub_write_hello(struct hub *hub, struct text *text) {
     clock_gettime(CLOCK_REALTIME, &wall);
     text_clear(text);
     text_string(text, "{\"op\":\"hello\",\"protocol\":\"" HANDSHAKE_PROTOCOL
-                      "\",\"version\":\"" OMNI_VERSION "\",\"time\":");
+                      "\",\"version\":\"" OMNI_VERSION "\"");
+    text_format(text, ",\"instance\":\"%016" PRIx64 "\",\"time\":", hub->instance);
     encode_microseconds(text, (uint64_t)wall.tv_sec * HUB_SECOND_NS + (uint64_t)wall.tv_nsec);
     text_string(text, ",\"monotonic\":");
     encode_microseconds(text, now_ns);
@@ -448,6 +451,8 @@ int hub_open(struct hub **hub, uv_loop_t *loop, const struct hub_options *option
         free(made);
         return -ENOMEM;
     }
+    if (getrandom(&made->instance, sizeof made->instance, GRND_NONBLOCK) < 0)
+        made->instance = uv_hrtime();
     made->loop = loop;
     made->options = *options;
     made->access = access;

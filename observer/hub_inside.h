@@ -117,7 +117,8 @@ struct hub {
     struct feed *feeds;
     struct text scratch; /* the message being made: valid until the next one */
     struct hub_figures figures;
-    unsigned sockets;               /* adopted, upgraded or not */
+    uint64_t instance; /* of this run of the observer: event sequences begin anew with it */
+    unsigned sockets;  /* adopted, upgraded or not */
     struct handshaking *handshakes; /* under way, the oldest first; room for handshakes_max */
     unsigned handshake_count;
     unsigned handshakes_max;

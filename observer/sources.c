@@ -15,6 +15,7 @@
 #define SECOND_NS      1000000000u
 
 enum {
+    COMPLAINTS_A_SECOND = 5,
     SCAN_MS = 1000,
     SCAN_SOON_MS = 20, /* after the directory changed, or a source was found to be gone */
     SCAN_SHARE = 10,   /* scanning takes at most a tenth of the time */
@@ -62,7 +63,9 @@ struct sources {
     uv_fs_event_t watch;
     bool watching;
     bool told_full;
-    unsigned handles; /* open ones that point here */
+    uint64_t complaint_second;
+    unsigned complaints; /* in that second */
+    unsigned handles;    /* open ones that point here */
     bool closing;
 };
 
@@ -382,6 +385,17 @@ static struct refusal *refusal_of(struct sources *sources, const char *name) {
     return NULL;
 }
 
+/* A few lines a second: whoever can make files must not fill the log. */
+static void complain(struct sources *sources, const char *name,
+                     const struct omni_problem *problem) {
+    uint64_t second = uv_hrtime() / SECOND_NS;
+    if (second != sources->complaint_second)
+        sources->complaints = 0;
+    sources->complaint_second = second;
+    if (sources->complaints++ < COMPLAINTS_A_SECOND)
+        (void)fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
+}
+
 static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem) {
     struct refusal *refusal = refusal_of(sources, name);
     if (refusal == NULL) {
@@ -395,7 +409,7 @@ static void refuse(struct sources *sources, const char *name, const struct omni_
     if (strcmp(refusal->problem.text, problem->text) == 0)
         return;
     refusal->problem = *problem;
-    fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
+    complain(sources, name, problem);
 }
 
 static bool attach(struct sources *sources, const char *name, struct omni_observer **reader) {

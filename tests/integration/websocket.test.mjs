@@ -62,6 +62,35 @@ test("a client that says nothing gets hello, then the first source at up to 60 a
   assert.ok(spacing(statuses) > 1e6 / 66, `at most 60 a second, not one every ${spacing(statuses)} µs`);
 });
 
+test("hello tells one run of the observer from another", options, async (t) => {
+  const place = await openPlace(t);
+  const instances = [];
+  for (let run = 0; run < 2; run++) {
+    const observer = await place.startObserver();
+    for (const client of [await connect(t, observer), await connect(t, observer)])
+      instances.push((await client.wait(({ op }) => op === "hello")).instance);
+    await observer.stop();
+  }
+  assert.match(instances[0], /^[0-9a-f]{16}$/);
+  assert.equal(instances[0], instances[1]);
+  assert.equal(instances[2], instances[3]);
+  assert.notEqual(instances[0], instances[2]);
+});
+
+test("the status of a robot that stopped is as old as it says, whenever it is sent", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver();
+  const robot = await place.startRobot();
+  const before = await connect(t, observer);
+  await before.wait(({ op }) => op === "status");
+  await robot.stop();
+  await before.wait(({ op, source }) => op === "source" && source.state === "stopped");
+  const { age: first } = await (await connect(t, observer)).wait(({ op }) => op === "status");
+  await sleep(1500);
+  const { age: second } = await (await connect(t, observer)).wait(({ op }) => op === "status");
+  assert.ok(second >= first + 1_400_000, `${second} µs after ${first} µs and 1.5 s`);
+});
+
 test("the first source that comes is the default; enums come as labels, wide integers as strings", options, async (t) => {
   const place = await openPlace(t);
   const observer = await place.startObserver();
