@@ -17,7 +17,7 @@ enum {
     SETTLE_SECONDS = 3,
     SECONDS = 20,
     FILL_HZ = 4000,
-    HISTORY_BYTES = 4 << 20, /* the default of --history */
+    HISTORY_BYTES = 3 << 20, /* the default of --history */
     RECORD_HEAD_BYTES = 48,  /* see observer/history.h */
     FILL_SECONDS_MAX = 30
 };

@@ -74,7 +74,7 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "/var/lib/omniscient/token)")                                                                \
     X(texts, allow_host, 0, "NAME", "", 0, 0, serve,                                               \
       "answer to this host name too, for example a reverse proxy's; repeatable")                   \
-    X(size, history, 0, "SIZE", "4MiB", 65536, 1073741824, serve,                                  \
+    X(size, history, 0, "SIZE", "3MiB", 65536, 1073741824, serve,                                  \
       "memory for the past of each source")                                                        \
     X(number, max_clients, 0, "N", "1000", 1, 100000, serve,                                       \
       "WebSocket clients at a time")                                                               \

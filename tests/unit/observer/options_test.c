@@ -101,7 +101,7 @@ static void defaults(void **state) {
     assert_non_null(options.allow_host.items);
     assert_null(options.allow_host.items[0]);
     assert_int_equal(options.trust.count, 0);
-    assert_int_equal(options.history, 4 * 1024 * 1024);
+    assert_int_equal(options.history, 3 * 1024 * 1024);
     assert_int_equal(options.max_clients, 1000);
     assert_int_equal(options.max_message, 4096);
     assert_int_equal(options.ping_interval, 5);
@@ -324,7 +324,7 @@ static void precedence(void **state) {
 static void an_empty_variable_says_nothing(void **state) {
     (void)state;
     accept(NOTHING, LIST("OMNI_HISTORY=", "OMNI_LISTEN=", "OMNI_HELP=yes", "OMNI_HISTORYX=1"));
-    assert_int_equal(options.history, 4 * 1024 * 1024);
+    assert_int_equal(options.history, 3 * 1024 * 1024);
     assert_int_equal(options.listen.count, 1);
     assert_false(options.help);
     refuse_saying(NOTHING, LIST("OMNI_HISTORY=much"), LIST("OMNI_HISTORY: \"much\" is not"));
