@@ -15,7 +15,6 @@
 #define SECOND_NS      1000000000u
 
 enum {
-    COMPLAINTS_A_SECOND = 5,
     SCAN_MS = 1000,
     SCAN_SOON_MS = 20, /* after the directory changed, or a source was found to be gone */
     SCAN_SHARE = 10,   /* scanning takes at most a tenth of the time */
@@ -64,7 +63,7 @@ struct sources {
     bool watching;
     bool told_full;
     uint64_t complaint_second;
-    unsigned complaints; /* in that second */
+    unsigned complaints; /* lines in the log, less one for each second since */
     unsigned handles;    /* open ones that point here */
     bool closing;
 };
@@ -385,15 +384,19 @@ static struct refusal *refusal_of(struct sources *sources, const char *name) {
     return NULL;
 }
 
-/* A few lines a second: whoever can make files must not fill the log. */
+/* Every segment that may be refused at a time has its line at once; in the long run it is one a
+ * second: whoever can make files must not fill the log. */
 static void complain(struct sources *sources, const char *name,
                      const struct omni_problem *problem) {
     uint64_t second = uv_hrtime() / SECOND_NS;
-    if (second != sources->complaint_second)
-        sources->complaints = 0;
+    uint64_t forgiven = second - sources->complaint_second;
+    sources->complaints -=
+        forgiven < sources->complaints ? (unsigned)forgiven : sources->complaints;
     sources->complaint_second = second;
-    if (sources->complaints++ < COMPLAINTS_A_SECOND)
-        (void)fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
+    if (sources->complaints >= SOURCES_MAX)
+        return;
+    sources->complaints++;
+    (void)fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
 }
 
 static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem) {
