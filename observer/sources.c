@@ -510,8 +510,11 @@ static void ask_for_scan(struct sources *sources) {
     /* Not later than asked before: a storm of files must not put it off for ever. Not at once: the
      * storm is one scan then; and a timer that its own callback starts with 0 keeps libuv 1.44
      * from everything else. */
-    if (uv_timer_get_due_in(&sources->scan_timer) > SCAN_SOON_MS)
-        uv_timer_start(&sources->scan_timer, on_scan, SCAN_SOON_MS, SCAN_MS);
+    uint64_t now_ms = uv_now(sources->loop);
+    uint64_t rest_ms = sources->scan_again_ms > now_ms ? sources->scan_again_ms - now_ms : 0;
+    uint64_t wait_ms = rest_ms > SCAN_SOON_MS ? rest_ms : SCAN_SOON_MS;
+    if (uv_timer_get_due_in(&sources->scan_timer) > wait_ms)
+        uv_timer_start(&sources->scan_timer, on_scan, wait_ms, SCAN_MS);
 }
 
 static void on_directory_change(uv_fs_event_t *watch, const char *file_name, int events,
