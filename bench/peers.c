@@ -333,10 +333,11 @@ static void play(void *context) {
     struct samples *warm_up = samples_open(0);
     struct contender contenders[] = {{match->peer->send, NULL, warm_up},
                                      {contest_publish, ours, warm_up}};
-    contest_paced(contenders, 2, BYTES, MILLISECOND_NS, WARM_UP_ITERATIONS);
+    contest_paced(contenders, 2, BYTES, (struct pace){.period_ns = MILLISECOND_NS},
+                  WARM_UP_ITERATIONS);
     contenders[0].costs = match->costs;
     contenders[1].costs = match->our_costs;
-    contest_paced(contenders, 2, BYTES, MILLISECOND_NS, ITERATIONS);
+    contest_paced(contenders, 2, BYTES, (struct pace){.period_ns = MILLISECOND_NS}, ITERATIONS);
     /* Forked off, they hold the publishers' locks too: the next match wants the names. */
     process_end(theirs);
     process_end(follower);

@@ -41,7 +41,7 @@ struct size {
 /* One measured publisher: what goes into its process and what comes back. */
 struct run {
     const struct size *size;
-    bool tight;
+    enum { SLEEPS, SPINS, TIGHT } pause;
     bool certain_wake;
     size_t iterations;
     struct samples *costs[CONTENDERS];
@@ -55,6 +55,7 @@ static void run_contest(void *context) {
                                  MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (target == MAP_FAILED)
         measure_give_up("no memory to copy to");
+    struct pace pace = {.period_ns = MILLISECOND_NS, .spins = run->pause == SPINS};
     struct contender contenders[CONTENDERS] = {
         [NOTHING] = {contest_nothing, NULL, warm_up},
         [COPY] = {run->size->copy, target, warm_up},
@@ -62,14 +63,14 @@ static void run_contest(void *context) {
                      robot_open("bench", run->size->schema, MILLISECOND_NS, run->certain_wake),
                      warm_up},
     };
-    contest_paced(contenders, CONTENDERS, run->size->bytes, MILLISECOND_NS, WARM_UP_ITERATIONS);
+    contest_paced(contenders, CONTENDERS, run->size->bytes, pace, WARM_UP_ITERATIONS);
     for (size_t i = 0; i < CONTENDERS; i++)
         contenders[i].costs = run->costs[i];
     bool counting = calls_count() == 0;
-    if (run->tight)
+    if (run->pause == TIGHT)
         contest_tight(contenders, CONTENDERS, run->size->bytes, run->iterations);
     else
-        contest_paced(contenders, CONTENDERS, run->size->bytes, MILLISECOND_NS, run->iterations);
+        contest_paced(contenders, CONTENDERS, run->size->bytes, pace, run->iterations);
     if (counting)
         samples_add(run->calls, calls_counted());
 }
@@ -101,7 +102,7 @@ static double median(struct run *run, enum contender_id contender) {
 static void say(struct run *run, const char *claim, double bound) {
     char text[32];
     double ratio = median(run, PUBLISH) / median(run, COPY);
-    double unit = run->tight ? 1000 : 1; /* a tight loop is measured in picoseconds */
+    double unit = run->pause == TIGHT ? 1000 : 1; /* a tight loop is measured in picoseconds */
     struct row row = {.claim = claim};
     if (bound > 0) {
         snprintf(text, sizeof text, "≤ %.1f × memcpy", bound);
@@ -119,19 +120,23 @@ static void say(struct run *run, const char *claim, double bound) {
 /* ---- with nobody, with an observer ---- */
 
 static void measure_unread(const struct size *size) {
-    char claim[96];
-    struct run paced = run_open(size, PACED_ITERATIONS);
-    run_alone(&paced);
-    snprintf(claim, sizeof claim, "publish %zu bytes at 1 kHz, no reader", size->bytes);
-    say(&paced, claim, 1.5);
-    run_close(&paced);
-
-    struct run tight = run_open(size, TIGHT_TURNS);
-    tight.tight = true;
-    run_alone(&tight);
-    snprintf(claim, sizeof claim, "publish %zu bytes in a tight loop, no reader", size->bytes);
-    say(&tight, claim, 0);
-    run_close(&tight);
+    static const struct {
+        const char *how;
+        size_t iterations;
+        double bound;
+    } pauses[] = {[SLEEPS] = {"at 1 kHz", PACED_ITERATIONS, 1.5},
+                  [SPINS] = {"at 1 kHz, spinning in between", PACED_ITERATIONS, 1.5},
+                  [TIGHT] = {"in a tight loop", TIGHT_TURNS, 0}};
+    for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
+        char claim[96];
+        struct run run = run_open(size, pauses[i].iterations);
+        run.pause = i;
+        run_alone(&run);
+        snprintf(claim, sizeof claim, "publish %zu bytes %s, no reader", size->bytes,
+                 pauses[i].how);
+        say(&run, claim, pauses[i].bound);
+        run_close(&run);
+    }
 }
 
 static void say_calls(struct run *run, uint64_t followed) {

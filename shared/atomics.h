@@ -75,6 +75,7 @@ static inline void omni_fence_after_payload_loads(void) {
 static inline void omni_copy_in(void *shared, const void *private, size_t bytes) {
     _Atomic omni_word *to = shared;
     const char *from = private;
+#pragma GCC unroll 4
     for (size_t i = 0; i < bytes / sizeof(omni_word); i++) {
         omni_word word;
         memcpy(&word, from + i * sizeof word, sizeof word);

@@ -143,6 +143,15 @@ int omni_region_open_word(struct omni_region *region, const char *path, bool cre
     return error;
 }
 
+int omni_region_move(struct omni_region *region, void *address) {
+    void *bytes =
+        mremap(region->bytes, region->size, region->size, MREMAP_MAYMOVE | MREMAP_FIXED, address);
+    if (bytes == MAP_FAILED)
+        return -errno;
+    region->bytes = bytes;
+    return 0;
+}
+
 bool omni_region_is_orphan(const struct omni_region *region) {
     struct stat facts;
     return fstat(region->file, &facts) == 0 && facts.st_nlink == 0;

@@ -61,6 +61,10 @@ int omni_region_open(struct omni_region *region, const char *path, const uid_t *
  * for writing. -EPERM where it belongs to somebody else. */
 int omni_region_open_word(struct omni_region *region, const char *path, bool create);
 
+/* Moves the mapping to `address`, a multiple of the page size; what is mapped there goes. Returns 0
+ * or -errno (then it stays where it is). */
+int omni_region_move(struct omni_region *region, void *address);
+
 /* True where the file no longer has a name: replaced by a newer one, or removed. */
 bool omni_region_is_orphan(const struct omni_region *region);
 

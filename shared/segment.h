@@ -150,13 +150,15 @@ struct omni_field {
 /* The head of a slot. The payload follows at once. Slot of version v: v & (slot_count - 1). */
 struct omni_slot {
     uint32_t sequence; /* the version that it holds; 0: being written, or never written */
-    uint32_t reserved;
-    uint64_t tick; /* 1 for the first publication of this instance, then one more each time */
+    uint32_t reserved; /* zero, and not looked at: it aligns the tick */
+    uint64_t tick;     /* 1 for the first publication of this instance, then one more each time */
     uint64_t monotonic_ns;
     uint64_t wall_ns;
 };
 
-/* The last cache line of a segment. Wherever a file is truncated, the mark is gone. */
+/* The last cache line of a segment. Wherever a file is truncated, the mark is gone. The rest of the
+ * line only fills it: zeros, which a reader does not look at, because nothing hangs on them. A
+ * meaning for them would come with a flag in the header. */
 struct omni_end {
     uint32_t mark; /* OMNI_END_MARK */
     uint8_t reserved[60];

@@ -57,9 +57,8 @@ static void iterate(const struct contender *contenders, size_t count, size_t fir
 }
 
 void contest_paced(const struct contender *contenders, size_t count, size_t status_bytes,
-                   uint64_t period_ns, size_t iterations) {
+                   struct pace pace, size_t iterations) {
     uint64_t status[CONTEST_STATUS_BYTES / sizeof(uint64_t)];
-    struct pace pace = {.period_ns = period_ns};
     for (size_t i = 0; i < iterations; i++) {
         pace_wait(&pace);
         struct omni_time time = omni_time_now();

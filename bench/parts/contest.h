@@ -10,7 +10,7 @@
  * Calling sequence
  *     struct contender contenders[] = {{copy, &target}, {publish, publisher}};
  *     contenders[0].costs = samples_open(...); ...
- *     contest_paced(contenders, 2, 64, MILLISECOND_NS, 4000);
+ *     contest_paced(contenders, 2, 64, (struct pace){.period_ns = MILLISECOND_NS}, 4000);
  */
 #ifndef BENCH_CONTEST_H
 #define BENCH_CONTEST_H
@@ -31,11 +31,11 @@ struct contender {
     struct samples *costs;
 };
 
-/* `iterations` of the loop, `period_ns` apart. The status starts with the monotonic time, the rest
+/* `iterations` of the loop at that pace. The status starts with the monotonic time, the rest
  * changes each time. Costs are nanoseconds, one reading of the clock included: contest_nothing as a
  * contender tells how much that is. */
 void contest_paced(const struct contender *contenders, size_t count, size_t status_bytes,
-                   uint64_t period_ns, size_t iterations);
+                   struct pace pace, size_t iterations);
 
 /* The same in turns of 1,000 sends without a pause; costs are picoseconds a send. */
 void contest_tight(const struct contender *contenders, size_t count, size_t status_bytes,

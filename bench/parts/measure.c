@@ -92,12 +92,20 @@ void measure_sleep_until(uint64_t moment_ns) {
     }
 }
 
+static void spin_until(uint64_t moment_ns) {
+    while (measure_now() < moment_ns)
+        continue;
+}
+
 void pace_wait(struct pace *pace) {
     uint64_t now_ns = measure_now();
     pace->next_ns += pace->period_ns;
     if (pace->next_ns + pace->period_ns < now_ns)
         pace->next_ns = now_ns + pace->period_ns;
-    measure_sleep_until(pace->next_ns);
+    if (pace->spins)
+        spin_until(pace->next_ns);
+    else
+        measure_sleep_until(pace->next_ns);
 }
 
 /* ---- rows ---- */

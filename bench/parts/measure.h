@@ -60,10 +60,11 @@ enum measure_core {
 /* Keeps the calling process on that core. */
 void measure_pin(enum measure_core core);
 
-/* An absolute-deadline loop: sleeps until the next deadline. A deadline that was missed by more
- * than a period is let go. */
+/* An absolute-deadline loop: sleeps until the next deadline, or keeps the core busy until then. A
+ * deadline that was missed by more than a period is let go. */
 struct pace {
     uint64_t period_ns;
+    bool spins;
     uint64_t next_ns; /* 0: begin now */
 };
 void pace_wait(struct pace *pace);

@@ -156,6 +156,20 @@ static void modes_do_not_depend_on_the_umask(void **state) {
     omni_publisher_close(NULL);
 }
 
+/* Mapped files of the test, and pages that nobody may touch: what publishers are made of. */
+static int mappings(const struct scratch *scratch) {
+    char line[PATH_MAX + 100];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (strstr(line, scratch->directory) != NULL ||
+            strstr(line, "---p 00000000 00:00 0") != NULL)
+            count++;
+    (void)fclose(maps);
+    return count;
+}
+
 static void nothing_leaks(void **state) {
     const struct scratch *scratch = *state;
     struct omni_publisher_options none = {0};
@@ -164,6 +178,7 @@ static void nothing_leaks(void **state) {
     scratch_path(scratch, "omni-new.blocked", path, sizeof path);
     assert_int_equal(mkdir(path, 0700), 0);
     int before = open_files();
+    int mapped = mappings(scratch);
     for (int i = 0; i < 20; i++) {
         refuse(scratch, "name", none, -EBUSY, "name");
         refuse(scratch, "blocked", none, -EISDIR, path);
@@ -174,8 +189,10 @@ static void nothing_leaks(void **state) {
         omni_publisher_close(publisher);
     }
     assert_int_equal(open_files(), before);
+    assert_int_equal(mappings(scratch), mapped);
     omni_publisher_close(first);
     assert_int_equal(open_files(), before - 3);
+    assert_int_equal(mappings(scratch), mapped - 2);
 }
 
 /* ---- one name, two publishers ---- */

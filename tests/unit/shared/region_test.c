@@ -265,6 +265,25 @@ static void word_file_belongs_to_its_user(void **state) {
     assert_null(region.bytes);
 }
 
+static void region_moves_with_its_bytes(void **state) {
+    char path[PATH_MAX];
+    struct omni_region region = OMNI_REGION_CLOSED;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    scratch_path(*state, "omni-new.a", path, sizeof path);
+    assert_int_equal(omni_region_create(&region, path, 3 * page), 0);
+    memcpy(region.bytes + page, "here", 5);
+    unsigned char *home = mmap(NULL, 4 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(home != MAP_FAILED);
+    unsigned char *before = region.bytes;
+    assert_int_equal(omni_region_move(&region, home + 1), -EINVAL);
+    assert_ptr_equal(region.bytes, before);
+    assert_int_equal(omni_region_move(&region, home + page), 0);
+    assert_ptr_equal(region.bytes, home + page);
+    assert_string_equal((char *)home + 2 * page, "here");
+    omni_region_close(&region);
+    munmap(home, page);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_checked),
@@ -278,6 +297,7 @@ int main(void) {
         TEST(owners_are_trusted_or_not),
         TEST(unreadable_file_is_told),
         TEST(word_file_belongs_to_its_user),
+        TEST(region_moves_with_its_bytes),
     };
     alarm(PATIENCE_SECONDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
