@@ -17,7 +17,8 @@
  *
  * Precedence
  *   Command line, then environment, then config file, then default. A list that is given at one
- *   place replaces the lists of the places below; repeated at the same place it grows.
+ *   place replaces the lists of the places below; repeated at the same place it grows, up to 256
+ *   values.
  *
  * Adding an option
  *   One line in OPTIONS, and the text that `make test` asks for in docs/man/omni-observer.1.

@@ -28,6 +28,7 @@ enum options_kind {
 #define OPTIONS_ONE_(...) +1
 enum { OPTIONS_COUNT = 0 OPTIONS(OPTIONS_ONE_) };
 #define OPTIONS_NAME_BYTES 32u
+#define OPTIONS_LIST_MAX   256u /* values of one option */
 
 struct option {
     char name[OPTIONS_NAME_BYTES];     /* as a user writes it: "max-clients" */

@@ -122,14 +122,25 @@ static int set_text(struct options_run *run, const struct options_setting *setti
     return 0;
 }
 
+static int check_room(struct options_run *run, const struct options_setting *setting,
+                      size_t count) {
+    if (count < OPTIONS_LIST_MAX)
+        return 0;
+    return options_complain(run, "%s: more than %u values; leave some out", setting->origin,
+                            OPTIONS_LIST_MAX);
+}
+
 /* Lists grow by a new array each time: the old one stays in the options' memory, which is small. */
-static int append_text(struct options_run *run, struct options_texts *list, const char *text) {
+static int append_text(struct options_run *run, const struct options_setting *setting,
+                       struct options_texts *list) {
+    if (check_room(run, setting, list->count) < 0)
+        return -EINVAL;
     const char **items = options_keep_bytes(&run->options, (list->count + 2) * sizeof *items);
     if (items == NULL)
         return options_out_of_memory(run);
     for (size_t i = 0; i < list->count; i++)
         items[i] = list->items[i];
-    items[list->count] = text;
+    items[list->count] = setting->value;
     items[list->count + 1] = NULL;
     list->items = items;
     list->count++;
@@ -139,7 +150,7 @@ static int append_text(struct options_run *run, struct options_texts *list, cons
 static int set_texts(struct options_run *run, const struct options_setting *setting, void *member) {
     const char *checked = NULL;
     int error = set_text(run, setting, &checked);
-    return error == 0 ? append_text(run, member, checked) : error;
+    return error == 0 ? append_text(run, setting, member) : error;
 }
 
 static bool is_port(const char *text) {
@@ -174,7 +185,7 @@ static int set_addresses(struct options_run *run, const struct options_setting *
         return refuse(run, setting,
                       "an address and port; write for example 127.0.0.1:8080 or [::1]:8080");
     }
-    return append_text(run, member, setting->value);
+    return append_text(run, setting, member);
 }
 
 static bool look_up_user(const char *name, uid_t *user) {
@@ -196,6 +207,8 @@ static int set_users(struct options_run *run, const struct options_setting *sett
     uid_t user = 0;
     if (!look_up_user(setting->value, &user))
         return refuse(run, setting, "a user of this machine (name or id)");
+    if (check_room(run, setting, list->count) < 0)
+        return -EINVAL;
     uid_t *items = options_keep_bytes(&run->options, (list->count + 1) * sizeof *items);
     if (items == NULL)
         return options_out_of_memory(run);

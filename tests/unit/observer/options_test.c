@@ -401,6 +401,39 @@ static void config_that_cannot_be_read(void **state) {
     refuse_saying(LIST("-c", config_path), NOTHING, LIST("line 1", "not JSON"));
 }
 
+/* "key": [value, value, …], so many of them. */
+static void configure_list(const char *key, const char *value, unsigned count) {
+    static char text[16384];
+    size_t length = (size_t)snprintf(text, sizeof text, "{\"%s\": [", key);
+    for (unsigned i = 0; i < count; i++)
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%s%s", i > 0 ? "," : "", value);
+    length += (size_t)snprintf(text + length, sizeof text - length, "]}");
+    assert_true(length < sizeof text);
+    configure(text);
+}
+
+static void a_list_has_its_bound(void **state) {
+    static const struct {
+        const char *key;
+        const char *value;
+    } cases[] = {
+        {"allow-host", "\"robot.example\""}, {"listen", "\"127.0.0.1:0\""}, {"trust", "\"root\""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char says[100];
+        (void)snprintf(says, sizeof says, "\"%s\": more than 256 values; leave some out",
+                       cases[i].key);
+        configure_list(cases[i].key, cases[i].value, 256);
+        accept(LIST("-c", config_path), NOTHING);
+        configure_list(cases[i].key, cases[i].value, 257);
+        refuse_saying(LIST("-c", config_path), NOTHING, LIST(config_path, says));
+    }
+    configure_list("allow-host", "\"robot.example\"", 257);
+    accept(LIST("-c", config_path, "--allow-host", "other.example"), NOTHING);
+    assert_int_equal(options.allow_host.count, 1);
+}
+
 /* ---- help ---- */
 
 static void help_does_not_ask_for_a_good_configuration(void **state) {
@@ -506,6 +539,7 @@ int main(void) {
         cmocka_unit_test_teardown(config_takes_every_kind, clean_up),
         cmocka_unit_test_teardown(config_that_is_wrong, clean_up),
         cmocka_unit_test_teardown(config_that_cannot_be_read, clean_up),
+        cmocka_unit_test_teardown(a_list_has_its_bound, clean_up),
         cmocka_unit_test_teardown(help_does_not_ask_for_a_good_configuration, clean_up),
         cmocka_unit_test(help_names_every_option_and_command),
         cmocka_unit_test(help_fits_a_terminal),
