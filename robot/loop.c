@@ -27,8 +27,8 @@ void loop_init(struct loop *loop, const struct loop_settings *settings) {
         .pilot = pilot_start(settings->seed),
         .clock_cost_ns = measure_clock(),
     };
-    loop->started_ns = clock_now_ns();
-    loop->pace = pace_start(settings->period_ns, loop->started_ns);
+    loop->read_ns = clock_now_ns();
+    loop->pace = pace_start(settings->period_ns, loop->read_ns);
 }
 
 static bool is_last(const struct loop *loop) {
@@ -41,17 +41,23 @@ static uint64_t age(uint64_t now_ns, uint64_t then_ns) {
     return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
+/* Where the sensor thread overtakes every try, the reading of the tick before is what is known: it
+ * has its age, and must not be forgotten for one tick. */
+static void read_sensors(struct loop *loop) {
+    if (sensor_newest(loop->settings.sensor, &loop->reading, &loop->read_ns) == 0)
+        loop->ever_read = true;
+}
+
 static void decide(struct loop *loop, uint64_t now_ns, bool last) {
-    struct board_reading reading = {0};
-    uint64_t read_ns = loop->started_ns;
+    read_sensors(loop);
     struct pilot_input input = {
-        .ever_read = sensor_newest(loop->settings.sensor, &reading, &read_ns) == 0,
+        .ever_read = loop->ever_read,
+        .reading_age_ns = age(now_ns, loop->read_ns),
         .period_ns = loop->pace.measured_ns,
         .stop = last,
     };
-    input.reading_age_ns = age(now_ns, read_ns);
     for (int i = 0; i < BEHAVIOUR_SENSORS; i++)
-        input.range_mm[i] = reading.range_mm[i];
+        input.range_mm[i] = loop->reading.range_mm[i];
     pilot_step(&loop->pilot, &input);
 }
 

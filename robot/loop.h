@@ -18,6 +18,7 @@
 #define ROBOT_LOOP_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <omni/publish.h>
@@ -43,10 +44,12 @@ struct loop {
     struct pace pace;
     struct pilot pilot;
     struct robot_status status;
-    uint64_t started_ns;
-    uint64_t ticks;           /* published */
-    uint64_t publish_cost_ns; /* of the tick before */
-    uint64_t clock_cost_ns;   /* of reading the clock once */
+    struct board_reading reading; /* the newest that was got */
+    uint64_t read_ns;             /* when it was read; where there is none yet: the start */
+    uint64_t ticks;               /* published */
+    uint64_t publish_cost_ns;     /* of the tick before */
+    uint64_t clock_cost_ns;       /* of reading the clock once */
+    bool ever_read;
 };
 
 /* Takes the settings and measures the clock's price. The first deadline is now. */

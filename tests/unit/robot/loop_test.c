@@ -50,10 +50,10 @@ static const struct board_kind made_up = {
     .name = "made-up", .read_sensors = made_up_read, .set_motors = made_up_motors};
 
 struct run {
+    struct sensor sensor;
     char directory[64];
     struct omni_publisher *publisher;
     struct omni_observer *observer;
-    struct sensor sensor;
     struct loop loop;
     int result;
 };
@@ -200,6 +200,29 @@ static void silent_sensors_keep_the_robot_where_it_is(void **state) {
     finish(&it);
 }
 
+/* A sensor thread so fast that every try to read its mailbox is overtaken: as the reader sees it,
+ * no slot holds what it should. What was read before is still known, and grows old. */
+static void an_overtaken_reading_is_not_forgotten(void **state) {
+    (void)state;
+    struct board board = {0};
+    struct run it;
+    run(&it, &board, 3);
+    const struct pilot_input *input = &it.loop.pilot.input;
+    uint64_t read_ns = it.loop.read_ns;
+    assert_true(input->ever_read);
+    memset(it.sensor.mailbox.slots, 0, sizeof it.sensor.mailbox.slots);
+    struct board_reading reading;
+    assert_int_equal(mailbox_newest(&it.sensor.mailbox, &reading, &(struct omni_time){0}), -EAGAIN);
+    it.loop.settings.ticks = 6;
+    assert_int_equal(loop_run(&it.loop), 0);
+    assert_int_equal(it.loop.ticks, 6);
+    assert_true(input->ever_read);
+    assert_int_equal(input->range_mm[2], 2000);
+    assert_int_equal(it.loop.read_ns, read_ns);
+    assert_true(input->reading_age_ns >= 2 * PERIOD_NS);
+    finish(&it);
+}
+
 /* A loop that begins long after its first deadline must not make up for what it missed. */
 static void missed_deadlines_are_counted_not_made_up_for(void **state) {
     (void)state;
@@ -226,6 +249,7 @@ int main(void) {
         cmocka_unit_test(a_stop_between_two_ticks_makes_the_next_one_the_last),
         cmocka_unit_test(a_board_that_refuses_ends_the_loop),
         cmocka_unit_test(silent_sensors_keep_the_robot_where_it_is),
+        cmocka_unit_test(an_overtaken_reading_is_not_forgotten),
         cmocka_unit_test(missed_deadlines_are_counted_not_made_up_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
