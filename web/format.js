@@ -1,5 +1,5 @@
 // Values as people read them. Pure. Widths change as little as possible while numbers change:
-// decimals are fixed by the field's range, not by the value.
+// decimals are fixed by the field (its range, else its unit), not by the value.
 
 /** @import { Field, Scalar } from "./protocol.js" */
 /** @import { Claim, Source } from "./state.js" */
@@ -26,16 +26,52 @@ export function rangeOf(field) {
   return { minimum: bound(field.minimum), maximum: bound(field.maximum) };
 }
 
+/** How much of a unit is worth seeing where a field has no range: tenths of a millimetre,
+ * thousandths of a metre. */
+const DECIMALS_OF_UNIT = new Map(
+  Object.entries({
+    ...{ ns: 0, us: 1, "µs": 1, ms: 1, s: 3, Hz: 1, "1/s": 1 },
+    ...{ mm: 1, cm: 1, m: 3, km: 3, "mm/s": 1, "m/s": 3, "m/s²": 3, "m/s2": 3 },
+    ...{ deg: 1, "°": 1, "deg/s": 1, "°/s": 1, rad: 3, "rad/s": 3 },
+    ...{ "%": 1, "°C": 1, degC: 1, K: 1, mV: 1, V: 3, mA: 1, A: 3, W: 1, N: 1, Nm: 3 },
+  }),
+);
+const DECIMALS_ELSE = 3;
+
+/** @param {Field} field */
+function isFloat(field) {
+  return field.type === "f32" || field.type === "f64";
+}
+
 /**
- * Decimals that show a field's range in about four digits; null: no range to judge by.
+ * The width of a field's range; null: it has none.
  * @param {Field} field
- * @returns {number | null}
+ */
+function spanOf(field) {
+  const { minimum, maximum } = rangeOf(field);
+  return minimum === null || maximum === null || maximum <= minimum ? null : maximum - minimum;
+}
+
+/**
+ * Decimals for all elements of a field: they show its range in about four digits.
+ * @param {Field} field
  */
 export function decimalsOf(field) {
-  if (field.type !== "f32" && field.type !== "f64") return 0;
-  const { minimum, maximum } = rangeOf(field);
-  if (minimum === null || maximum === null || maximum <= minimum) return null;
-  return Math.min(6, Math.max(0, 3 - Math.floor(Math.log10(maximum - minimum))));
+  if (!isFloat(field)) return 0;
+  const span = spanOf(field);
+  if (span === null) return DECIMALS_OF_UNIT.get(field.unit) ?? DECIMALS_ELSE;
+  return Math.min(6, Math.max(0, 3 - Math.floor(Math.log10(span))));
+}
+
+/**
+ * Whether a value is so far from what its field lets expect that only powers of ten show it.
+ * @param {Field} field
+ * @param {number} value
+ */
+function isExtreme(field, value) {
+  if (!isFloat(field) || spanOf(field) !== null) return false;
+  const size = Math.abs(value);
+  return size >= 1e9 || (size !== 0 && size < 1e-4 && !DECIMALS_OF_UNIT.has(field.unit));
 }
 
 /** @param {string} digits */
@@ -46,13 +82,11 @@ function withMinus(digits) {
 
 /**
  * @param {number} value
- * @param {number | null} decimals null: enough for its size
+ * @param {number} decimals
  */
 export function formatNumber(value, decimals) {
-  if (decimals !== null && Math.abs(value) < 1e21) return withMinus(value.toFixed(decimals));
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return withMinus(value.toExponential(4));
-  return withMinus(value.toFixed(size < 1 ? 5 : size < 100 ? 3 : 1));
+  const fits = Math.abs(value) < 1e21;
+  return withMinus(fits ? value.toFixed(decimals) : value.toExponential(4));
 }
 
 /**
@@ -66,7 +100,10 @@ export function formatValue(field, value) {
   if (value === null) return "not a number";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (field.type === "enum" && typeof value === "number") return `${value} (no label)`;
-  if (typeof value === "number") return formatNumber(value, decimalsOf(field));
+  if (typeof value === "number")
+    return isExtreme(field, value)
+      ? withMinus(value.toExponential(4))
+      : formatNumber(value, decimalsOf(field));
   return isNumeric(field) ? withMinus(value) : value;
 }
 

@@ -23,19 +23,41 @@ test("decimals follow the range, not the value", () => {
   assert.equal(decimalsOf(field("f64", 0, 8000)), 0);
   assert.equal(decimalsOf(field("f64", 0, 1e-9)), 6);
   assert.equal(decimalsOf(field("u16", 0, 360)), 0);
-  assert.equal(decimalsOf(field("f32", 0, null)), null);
-  assert.equal(decimalsOf(field("f32", 5, 5)), null);
+});
+
+test("without a range decimals follow the unit", () => {
+  for (const [minimum, maximum] of [[null, null], [0, null], [null, 9], [5, 5]]) {
+    assert.equal(decimalsOf(field("f32", minimum, maximum, { unit: "mm" })), 1);
+    assert.equal(decimalsOf(field("f64", minimum, maximum, { unit: "m" })), 3);
+    assert.equal(decimalsOf(field("f32", minimum, maximum)), 3);
+    assert.equal(decimalsOf(field("f32", minimum, maximum, { unit: "toString" })), 3);
+    assert.equal(decimalsOf(field("i32", minimum, maximum, { unit: "m" })), 0);
+  }
+});
+
+test("all elements of a field have the same decimals, whatever their size", () => {
+  const position = field("f32", null, null, { unit: "mm", count: 2 });
+  const places = [36.0537, 791.27, -0.02, 0, 100000.5, 5e-9];
+  const shown = places.map((value) => formatValue(position, value));
+  assert.deepEqual(shown, ["36.1", "791.3", "0.0", "0.0", "100000.5", "0.0"]);
+  const gain = field("f64");
+  const gains = [0.5, 12, 0, -3.14159].map((value) => formatValue(gain, value));
+  assert.deepEqual(gains, ["0.500", "12.000", "0.000", "\u22123.142"]);
+});
+
+test("what no decimals can show is shown in powers of ten", () => {
+  assert.equal(formatValue(field("f64"), 2.5e-7), "2.5000e-7");
+  assert.equal(formatValue(field("f64"), -4e9), "\u22124.0000e+9");
+  assert.equal(formatValue(field("f32", null, null, { unit: "mm" }), 4e9), "4.0000e+9");
+  assert.equal(formatValue(field("f64", 0, 1e12), 4e9), "4000000000");
+  assert.equal(formatValue(field("u64"), 4e9), "4000000000");
 });
 
 test("numbers", () => {
   assert.equal(formatNumber(12.34, 1), "12.3");
   assert.equal(formatNumber(-12.34, 1), "\u221212.3");
   assert.equal(formatNumber(-0.04, 1), "0.0");
-  assert.equal(formatNumber(1234.5678, null), "1234.6");
-  assert.equal(formatNumber(-89.6781, null), "\u221289.678");
-  assert.equal(formatNumber(0.012345678, null), "0.01235");
-  assert.equal(formatNumber(0, null), "0.00000");
-  assert.equal(formatNumber(2.5e-7, null), "2.5000e-7");
+  assert.equal(formatNumber(1e22, 1), "1.0000e+22");
   assert.equal(formatNumber(9007199254740991, 0), "9007199254740991");
 });
 
