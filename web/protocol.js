@@ -46,7 +46,7 @@ export const GOING_AWAY = 1001;
  * @typedef {{ op: "hello", protocol: string, version: string, time: number, monotonic: number,
  *   sources: SourceReport[], refused: Refusal[] }} HelloMessage
  * @typedef {{ op: "status", source: string, version: number, tick: number, time: number,
- *   monotonic: number, lost: number, values: Values }} StatusMessage
+ *   monotonic: number, age?: number, lost: number, values: Values }} StatusMessage
  * @typedef {{ op: "event", source: string, sequence: number, instance: string, tick: number,
  *   time: number, monotonic: number, field: string, element: number, from: Scalar, to: Scalar,
  *   missed?: number }} EventMessage

@@ -2,7 +2,7 @@
 // handed in. Times of ticks are µs of the observer's monotonic clock.
 
 /** @import { Link } from "./link.js" */
-/** @import { EventMessage, Refusal, Schema, ServerMessage, SourceReport, Values }
+/** @import { EventMessage, Refusal, Schema, ServerMessage, SourceReport, StatusMessage, Values }
  *   from "./protocol.js" */
 
 /** Events kept per source. */
@@ -64,9 +64,9 @@ export class Source {
     /** Of the newest tick that arrived here; null: none yet. @type {Values | null} */
     this.values = null;
     this.tick = 0;
-    /** When the newest tick was stamped, µs; null: never. @type {number | null} */
+    /** When the newest tick was there, µs; null: never. @type {number | null} */
     this.stamped = null;
-    /** When the tick of `values` was stamped, µs; null: `values` are of another connection or
+    /** When the tick of `values` was there, µs; null: `values` are of another connection or
      * another run, nothing newer came yet. @type {number | null} */
     this.shown = null;
     this.rate = new RateMeter();
@@ -89,7 +89,10 @@ export class Source {
     this.process = report.process ?? this.process;
     this.lost = report.lost ?? this.lost;
     if (report.schema) this.#adopt(report.schema);
-    if (typeof report.age === "number" && now !== null) this.stamped = now - report.age;
+    if (typeof report.age !== "number" || now === null) return;
+    this.stamped = now - report.age;
+    if (report.tick === this.tick && this.shown !== null)
+      this.shown = Math.min(this.shown, this.stamped);
   }
 
   /** @param {Schema} schema */
@@ -111,6 +114,17 @@ export class Source {
     this.live = false;
     this.reason = "removed";
   }
+}
+
+/**
+ * When a tick was there, µs: when it was stamped, but not later than the observer's own word for
+ * its age allows. So a stamp from the future does not look young for ever, and a message that was
+ * long on its way still looks late.
+ * @param {StatusMessage} message
+ * @param {number | null} now the observer's monotonic time, µs; null: unknown
+ */
+function whenStamped({ monotonic, age }, now) {
+  return typeof age === "number" && now !== null ? Math.min(monotonic, now - age) : monotonic;
 }
 
 /** Everything that the observer told. */
@@ -198,13 +212,13 @@ const handlers = {
     else if (known) model.forget(known);
   },
 
-  status(model, message) {
+  status(model, message, now) {
     const source = model.sources.get(message.source);
     if (!source) return;
     source.values = message.values;
     source.tick = message.tick;
     source.lost = message.lost;
-    source.stamped = source.shown = message.monotonic;
+    source.stamped = source.shown = whenStamped(message, now);
     source.rate.add(message.tick, message.monotonic);
   },
 

@@ -142,6 +142,45 @@ test("stopped, with its reason and the age of its last values", () => {
   assert.equal(source.values.level, 100);
 });
 
+test("a stamp from the future is as old as the observer says", () => {
+  const model = living();
+  const ahead = status("robot", 101, 3600 * SECOND, { age: 250_000 });
+  model.apply(ahead, 2 * SECOND);
+  assert.equal(judge("open", model.current(), 2 * SECOND).age, 250_000);
+  assert.deepEqual(judge("open", model.current(), 60 * SECOND), {
+    claim: "late",
+    fresh: false,
+    age: 58.25 * SECOND,
+  });
+});
+
+test("a stamp from the future is believed no longer than until the observer tells an age", () => {
+  const model = living();
+  model.apply(status("robot", 101, 3600 * SECOND), null);
+  assert.equal(judge("open", model.current(), 2 * SECOND).age, 0);
+  const stopped = { state: "stopped", reason: "silent", tick: 101, age: 7 * SECOND };
+  const silent = report("robot", stopped);
+  model.apply({ op: "source", change: "changed", source: silent }, 9 * SECOND);
+  assert.equal(judge("open", model.current(), 9 * SECOND).age, 7 * SECOND);
+});
+
+test("a report of a newer tick does not make the values that are shown younger, nor older", () => {
+  const model = living();
+  const newer = report("robot", { tick: 200, age: 5 * SECOND });
+  model.apply({ op: "source", change: "changed", source: newer }, 5.5 * SECOND);
+  assert.equal(judge("open", model.current(), 5.5 * SECOND).age, 4.5 * SECOND);
+});
+
+test("a message that was long on its way is late, however young it was when it was written", () => {
+  const model = living();
+  model.apply(status("robot", 101, 2 * SECOND, { age: 150 }), 9 * SECOND);
+  assert.deepEqual(judge("open", model.current(), 9 * SECOND), {
+    claim: "late",
+    fresh: false,
+    age: 7 * SECOND,
+  });
+});
+
 test("a restart: old values are not called live before new ones came", () => {
   const model = living();
   model.apply(
