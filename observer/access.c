@@ -150,6 +150,8 @@ static bool has_token(const struct access *access, const struct access_request *
 
 enum access_verdict access_check(const struct access *access,
                                  const struct access_request *request) {
+    if (request->has_two_hosts)
+        return ACCESS_TWO_HOSTS;
     if (!host_is_ours(access, request->host))
         return ACCESS_BAD_HOST;
     if (request->origin && !origin_is_ours(request->origin, request->host))
@@ -162,6 +164,7 @@ const char *access_explain(enum access_verdict verdict) {
         [ACCESS_GRANTED] = "You may look.",
         [ACCESS_BAD_HOST] = "The observer does not go by this name. Use its IP address or "
                             "localhost, or start it with --allow-host NAME.",
+        [ACCESS_TWO_HOSTS] = "The request has more than one Host header.",
         [ACCESS_BAD_ORIGIN] = "A page of another site asked for this; only the observer's own page "
                               "may. (A reverse proxy must pass the Host header on unchanged, with "
                               "its port.)",
@@ -183,7 +186,9 @@ static int token_read_from(char token[ACCESS_TOKEN_BYTES], int file) {
     struct stat facts;
     if (fstat(file, &facts) < 0)
         return -errno;
-    if (!S_ISREG(facts.st_mode) || facts.st_uid != geteuid() || (facts.st_mode & 077) != 0)
+    if (!S_ISREG(facts.st_mode))
+        return S_ISDIR(facts.st_mode) ? -EISDIR : -EINVAL;
+    if (facts.st_uid != geteuid() || (facts.st_mode & 077) != 0)
         return -EPERM;
     if (read(file, text, sizeof text - 1) < 0)
         return -errno;

@@ -4,9 +4,10 @@
  * Rules
  *   Host    must be an IP address, localhost (or *.localhost), this machine's host name (whole, or
  *           its first label, or that with .local), or one that --allow-host names: else a foreign
- *           page could reach us by DNS rebinding. A request without Host is refused too.
+ *           page could reach us by DNS rebinding. A request without Host is refused too, and one
+ *           with two: a proxy on the way may have believed the other one.
  *   Origin  where there is one, must name the same host and port as Host: else any page in the
- *           user's browser could open our WebSocket.
+ *           user's browser could open our WebSocket. An empty one names nobody, like "null".
  *   Token   where one is in force: as cookie, as `Authorization: Bearer`, or (HTTP only, once, to
  *           get the cookie) as ?token= in the link. Compared in constant time. /healthz needs none.
  *
@@ -24,6 +25,7 @@
 
 enum access_verdict {
     ACCESS_GRANTED,
+    ACCESS_TWO_HOSTS,  /* 400 */
     ACCESS_BAD_HOST,   /* 421 */
     ACCESS_BAD_ORIGIN, /* 403 */
     ACCESS_NO_TOKEN    /* 401 */
@@ -42,6 +44,7 @@ struct access_request {
     const char *origin;
     const char *cookie;        /* the whole header */
     const char *authorization; /* the whole header */
+    bool has_two_hosts;        /* or more */
 };
 
 /* Fills `access`: this machine's host name, the cookie's name for that port, no token.
@@ -59,9 +62,10 @@ const char *access_explain(enum access_verdict verdict);
 
 /* Reads the token from the file, or makes one (getrandom) and stores it, mode 0600, missing parents
  * created 0700. Of several processes that do so at once all get the same token.
- * Returns 0; -EPERM where the file is not a plain file of this user's that nobody else may read;
- * -ELOOP where it is a symbolic link; -EBADMSG where it holds no token; another -errno. `token` is
- * untouched on failure. */
+ * Returns 0; -EPERM where it is another user's or others may read it; -EISDIR where it is a
+ * directory; -EINVAL where it is no plain file (a FIFO: nothing is waited for); -ELOOP where it is a
+ * symbolic link; -EBADMSG where it holds no token; another -errno. `token` is untouched on failure.
+ */
 int access_token_load(char token[ACCESS_TOKEN_BYTES], const char *path);
 
 #endif

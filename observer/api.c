@@ -11,9 +11,11 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "catalog.h"
+#include "clock.h"
 #include "encode.h"
 
-enum { DEFAULT_SECONDS = 60, NANOSECONDS = 1000000000, MICROSECONDS = 1000000 };
+enum { DEFAULT_SECONDS = 60, MICROSECONDS = 1000000 };
 
 /* ---- The observer itself ---- */
 
@@ -25,7 +27,7 @@ static unsigned sources_count(const struct api *api) {
 }
 
 static uint64_t uptime_seconds(const struct api *api) {
-    return (uv_hrtime() - api->started_ns) / NANOSECONDS;
+    return (uv_hrtime() - api->started_ns) / CLOCK_NS_A_SECOND;
 }
 
 unsigned api_health(const struct api *api, struct text *body) {
@@ -73,37 +75,11 @@ unsigned api_observer(const struct api *api, struct text *body) {
 
 /* ---- Sources and their newest status ---- */
 
-static void encode_refusals(struct text *body, const struct sources *sources) {
-    const char *name;
-    const char *problem;
-    for (size_t i = 0; sources_refusal(sources, i, &name, &problem); i++) {
-        text_string(body, i ? ",{\"name\":" : "{\"name\":");
-        text_json_string(body, name, strlen(name));
-        text_string(body, ",\"problem\":");
-        text_json_string(body, problem, strlen(problem));
-        text_string(body, "}");
-    }
-}
-
 unsigned api_sources(const struct api *api, struct text *body) {
-    uint64_t now = uv_hrtime();
-    const struct source *source;
-    text_string(body, "{\"sources\":[");
-    for (size_t i = 0; (source = sources_at(api->sources, i)); i++) {
-        if (i)
-            text_string(body, ",");
-        source_encode(body, source, now, true);
-    }
-    text_string(body, "],\"refused\":[");
-    encode_refusals(body, api->sources);
-    text_string(body, "]}\n");
+    text_string(body, "{");
+    catalog_encode(body, api->sources, uv_hrtime());
+    text_string(body, "}\n");
     return 200;
-}
-
-static void name_sources(struct text *body, const struct sources *sources) {
-    const struct source *source;
-    for (size_t i = 0; (source = sources_at(sources, i)); i++)
-        text_format(body, i ? ", %s" : "%s", source->name);
 }
 
 /* The source that is asked for, or NULL with a sentence. */
@@ -120,7 +96,7 @@ static const struct source *find_source(const struct api *api, const struct api_
         return NULL;
     }
     text_format(body, "There is no source named \"%s\"; there are: ", query->source);
-    name_sources(body, api->sources);
+    catalog_names(body, api->sources);
     text_string(body, ".");
     return NULL;
 }
@@ -160,19 +136,11 @@ static void json_head(struct text *text, const struct source *source) {
     text_string(text, "],\"rows\":[");
 }
 
-static void encode_stamp(struct text *text, const struct omni_stamp *stamp) {
-    encode_u64(text, stamp->tick);
-    text_string(text, ",");
-    encode_microseconds(text, stamp->time.wall_ns);
-    text_string(text, ",");
-    encode_microseconds(text, stamp->time.monotonic_ns);
-    text_string(text, ",");
-}
-
 static void json_record(struct text *text, const struct source *source,
                         const struct history_record *record, bool first) {
     text_format(text, "%s\n[\"%016" PRIx64 "\",", first ? "" : ",", record->instance);
-    encode_stamp(text, &record->stamp);
+    encode_stamp_row(text, &record->stamp);
+    text_string(text, ",");
     encode_row(text, source->encoder, record->payload);
     text_string(text, "]");
 }
@@ -187,7 +155,8 @@ static void csv_record(struct text *text, const struct source *source,
                        const struct history_record *record, bool first) {
     (void)first;
     text_format(text, "%016" PRIx64 ",", record->instance);
-    encode_stamp(text, &record->stamp);
+    encode_stamp_row(text, &record->stamp);
+    text_string(text, ",");
     encode_csv_row(text, source->encoder, record->payload);
     text_string(text, "\r\n");
 }
@@ -228,9 +197,9 @@ static bool parse_seconds(double *seconds, const char *text) {
 
 static uint64_t first_ordinal(const struct source *source, double seconds) {
     uint64_t now = uv_hrtime();
-    bool since_start = seconds >= (double)now / NANOSECONDS;
+    bool since_start = seconds >= (double)now / (double)CLOCK_NS_A_SECOND;
     return history_since(source->history,
-                         since_start ? 0 : now - (uint64_t)(seconds * NANOSECONDS));
+                         since_start ? 0 : now - (uint64_t)(seconds * (double)CLOCK_NS_A_SECOND));
 }
 
 unsigned api_history_open(struct api_history **history, const struct api *api,

@@ -18,11 +18,7 @@ static void begin(struct text *text, const struct source *source, uint64_t insta
 static void add_row(struct text *text, const struct source *source,
                     const struct history_record *record) {
     text_string(text, "[");
-    encode_u64(text, record->stamp.tick);
-    text_string(text, ",");
-    encode_microseconds(text, record->stamp.time.wall_ns);
-    text_string(text, ",");
-    encode_microseconds(text, record->stamp.time.monotonic_ns);
+    encode_stamp_row(text, &record->stamp);
     if (source->table->field_count > 0)
         text_string(text, ",");
     encode_row(text, source->encoder, record->payload);

@@ -7,6 +7,7 @@
 #include <omni/guard.h>
 #include <omni/wait.h>
 
+#include "clock.h"
 #include "command.h"
 #include "encode.h"
 #include "look.h"
@@ -46,19 +47,9 @@ static void end_line(struct dump *dump) {
     text_clear(line);
 }
 
-static void put_stamp(struct text *line, const struct omni_stamp *stamp,
-                      const char *const names[3]) {
-    text_string(line, names[0]);
-    encode_u64(line, stamp->tick);
-    text_string(line, names[1]);
-    encode_microseconds(line, stamp->time.wall_ns);
-    text_string(line, names[2]);
-    encode_microseconds(line, stamp->time.monotonic_ns);
-}
-
 static void put_json_tick(struct dump *dump, const struct omni_stamp *stamp) {
-    static const char *const names[] = {"{\"tick\":", ",\"time\":", ",\"monotonic\":"};
-    put_stamp(&dump->line, stamp, names);
+    text_string(&dump->line, "{");
+    encode_stamp(&dump->line, stamp);
     text_string(&dump->line, ",\"values\":");
     encode_values(&dump->line, dump->encoder, dump->look.payload);
     text_string(&dump->line, "}");
@@ -79,8 +70,7 @@ static void put_json_start(struct dump *dump, bool again) {
 }
 
 static void put_csv_tick(struct dump *dump, const struct omni_stamp *stamp) {
-    static const char *const names[] = {"", ",", ","};
-    put_stamp(&dump->line, stamp, names);
+    encode_stamp_row(&dump->line, stamp);
     text_string(&dump->line, ",");
     encode_csv_row(&dump->line, dump->encoder, dump->look.payload);
     end_line(dump);
@@ -167,7 +157,7 @@ static int start(struct dump *dump) {
     dump->instance = facts->instance;
     dump->version = 0;
     formats[dump->options->format].start(dump, again);
-    omni_pacer_start(&dump->pacer, facts->period_ns, 0, outlet_now());
+    omni_pacer_start(&dump->pacer, facts->period_ns, 0, clock_now_ns());
     return 0;
 }
 
@@ -181,7 +171,7 @@ static int attach(struct dump *dump, bool patient) {
             return start(dump) < 0 ? EXIT_RUNTIME : 0;
         if (error != -EAGAIN && !(error == -ENOENT && patient))
             return look_explain(error, dump->options->source, &problem);
-        outlet_sleep(&dump->outlet, outlet_now() + BETWEEN_ATTACHES);
+        outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
     }
     return 0;
 }
@@ -190,7 +180,7 @@ static int attach(struct dump *dump, bool patient) {
 
 static int await_next_start(struct dump *dump) {
     while (!dump->outlet.stop && !omni_observer_is_replaced(dump->look.observer))
-        outlet_sleep(&dump->outlet, outlet_now() + BETWEEN_ATTACHES);
+        outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
     /* The encoder stands on the table of the look. */
     encoder_close(dump->encoder);
     dump->encoder = NULL;
@@ -216,7 +206,7 @@ static bool has_news(const struct dump *dump) {
  * there: a period may be an hour. Returns why it ended, or NULL: look again. */
 static const char *sleep_until_next(struct dump *dump) {
     uint64_t next = omni_pacer_next(&dump->pacer);
-    for (uint64_t now = outlet_now(); now < next && !dump->outlet.stop; now = outlet_now()) {
+    for (uint64_t now = clock_now_ns(); now < next && !dump->outlet.stop; now = clock_now_ns()) {
         uint64_t check = dump->checked_ns + BETWEEN_CHECKS;
         if (now >= check) {
             const char *end = look_end(&dump->look);
@@ -261,7 +251,7 @@ static int step(struct dump *dump) {
         return code;
     if (error == -ESTALE)
         return finish(dump, "removed");
-    omni_pacer_looked(&dump->pacer, outlet_now(), newest.version != 0 ? &newest : NULL);
+    omni_pacer_looked(&dump->pacer, clock_now_ns(), newest.version != 0 ? &newest : NULL);
     const char *end = sleep_until_next(dump);
     if (end != NULL)
         return finish(dump, end);

@@ -4,15 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <omni/guard.h>
 
+#include "clock.h"
 #include "command.h"
 #include "encode.h"
 #include "look.h"
 #include "outlet.h"
 #include "plain.h"
+#include "silence.h"
+
+#define AGAIN_NS                                                                                   \
+    (20 * CLOCK_NS_A_MILLISECOND) /* between looks at a source that stamps the future, */
+#define AGAIN_MOST_NS (3 * CLOCK_NS_A_SECOND) /* and for how long */
 
 /* ---- what is known of one source ---- */
 
@@ -23,6 +30,7 @@ struct finding {
     const struct omni_table *table; /* NULL: refused, and what follows says nothing */
     struct omni_source_facts facts;
     struct omni_stamp stamp; /* version 0: no tick yet */
+    uint64_t heard_ns;       /* when it was read */
     double rate;             /* ticks per second, over what the ring holds; 0: not known */
     uint64_t age_ns;
 };
@@ -39,19 +47,37 @@ static void read_ring(struct finding *finding, const struct look *look) {
             first = stamp;
         finding->stamp = stamp;
     }
+    finding->heard_ns = clock_now_ns();
     uint64_t span = finding->stamp.time.monotonic_ns - first.time.monotonic_ns;
     if (finding->stamp.tick > first.tick && span > 0 && span < UINT64_MAX / 2)
         finding->rate = (double)(finding->stamp.tick - first.tick) * 1e9 / (double)span;
+}
+
+/* A stamp from the future says nothing of now: only one more tick does. Waits for it until the
+ * source would be silent, but not for ever. */
+static void look_again(struct finding *finding, const struct look *look) {
+    uint64_t limit_ns = silence_limit(finding->facts.period_ns);
+    uint64_t wait_ns = limit_ns < AGAIN_MOST_NS ? limit_ns : AGAIN_MOST_NS;
+    uint64_t end_ns = finding->heard_ns + wait_ns;
+    while (look_end(look) == NULL && clock_now_ns() < end_ns) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+        if (omni_observer_next(look->observer, &finding->stamp, look->payload) == 0) {
+            finding->heard_ns = clock_now_ns();
+            return;
+        }
+    }
 }
 
 static void look_at(struct finding *finding, const struct look *look) {
     finding->facts = *omni_observer_facts(look->observer);
     finding->table = omni_observer_table(look->observer);
     read_ring(finding, look);
-    uint64_t now = outlet_now();
-    uint64_t stamped = finding->stamp.time.monotonic_ns;
-    finding->age_ns = now > stamped ? now - stamped : 0;
-    finding->reason = look_reason(look, stamped, now);
+    if (finding->stamp.time.monotonic_ns > finding->heard_ns && finding->facts.period_ns != 0)
+        look_again(finding, look);
+    uint64_t now = clock_now_ns();
+    uint64_t newest = silence_newest(&finding->stamp, finding->heard_ns);
+    finding->age_ns = now - newest;
+    finding->reason = look_reason(look, newest, now);
     if (finding->stamp.version == 0 && finding->reason[0] == '\0')
         finding->reason = "silent";
     finding->state = finding->reason[0] == '\0' ? "live" : "stopped";

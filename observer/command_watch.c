@@ -9,12 +9,13 @@
 
 #include <omni/guard.h>
 
+#include "clock.h"
 #include "command.h"
 #include "look.h"
 #include "outlet.h"
 #include "plain.h"
+#include "silence.h"
 
-#define SECOND_NS     1000000000u
 #define RATE_TERMINAL 10.0
 #define RATE_LINES    1.0
 #define VALUE_WIDEST  48u /* columns; longer values are cut */
@@ -39,6 +40,7 @@ struct watch {
     struct text value;
     uint64_t interval_ns;
     struct omni_stamp stamp; /* newest; version 0: none yet */
+    uint64_t heard_ns;       /* when it was read */
     const char *reason;      /* "" live; "missing" */
     double rate;             /* ticks per second as seen; 0: not known */
     struct omni_stamp rated; /* from where the rate is counted */
@@ -60,7 +62,7 @@ static void measure_rate(struct watch *watch) {
     uint64_t span = watch->stamp.time.monotonic_ns - watch->rated.time.monotonic_ns;
     if (watch->rated.version == 0) {
         watch->rated = watch->stamp;
-    } else if (span >= SECOND_NS && span < UINT64_MAX / 2) {
+    } else if (span >= CLOCK_NS_A_SECOND && span < UINT64_MAX / 2) {
         watch->rate = (double)(watch->stamp.tick - watch->rated.tick) * 1e9 / (double)span;
         watch->rated = watch->stamp;
     }
@@ -85,6 +87,10 @@ static int attach(struct watch *watch, bool patient, struct omni_problem *proble
     return comes_later ? 0 : error;
 }
 
+static uint64_t newest_ns(const struct watch *watch) {
+    return silence_newest(&watch->stamp, watch->heard_ns);
+}
+
 /* A stale or removed segment shows its last status until its successor is there. */
 static void refresh(struct watch *watch) {
     struct omni_problem problem;
@@ -94,12 +100,14 @@ static void refresh(struct watch *watch) {
         watch->reason = "missing";
         return;
     }
+    uint32_t before = watch->stamp.version;
     int error = omni_observer_newest(watch->look.observer, &watch->stamp, watch->look.payload);
+    uint64_t now = clock_now_ns();
+    if (watch->stamp.version != before)
+        watch->heard_ns = now;
     if (error == 0)
         measure_rate(watch);
-    watch->reason = error == -ESTALE
-                        ? "removed"
-                        : look_reason(&watch->look, watch->stamp.time.monotonic_ns, outlet_now());
+    watch->reason = error == -ESTALE ? "removed" : look_reason(&watch->look, newest_ns(watch), now);
     if (watch->stamp.version == 0 && watch->reason[0] == '\0')
         watch->reason = "silent";
 }
@@ -107,13 +115,13 @@ static void refresh(struct watch *watch) {
 /* ---- plain lines ---- */
 
 static void put_time(struct text *text, uint64_t wall_ns) {
-    time_t seconds = (time_t)(wall_ns / SECOND_NS);
+    time_t seconds = (time_t)(wall_ns / CLOCK_NS_A_SECOND);
     struct tm parts;
     char formatted[32];
     if (gmtime_r(&seconds, &parts) == NULL ||
         strftime(formatted, sizeof formatted, "%Y-%m-%dT%H:%M:%S", &parts) == 0)
         return;
-    text_format(text, "%s.%03uZ ", formatted, (unsigned)(wall_ns / 1000000u % 1000u));
+    text_format(text, "%s.%03uZ ", formatted, (unsigned)(wall_ns / CLOCK_NS_A_MILLISECOND % 1000u));
 }
 
 static void put_fields(struct text *text, const struct watch *watch) {
@@ -144,12 +152,9 @@ static void put_line(struct watch *watch) {
     if (!is_news(watch))
         return;
     struct text *text = &watch->text;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     bool ticked = watch->stamp.version != 0;
-    put_time(text, ticked && watch->reason[0] == '\0'
-                       ? watch->stamp.time.wall_ns
-                       : (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec);
+    put_time(text,
+             ticked && watch->reason[0] == '\0' ? watch->stamp.time.wall_ns : clock_wall_ns());
     text_string(text, watch->options->source);
     if (watch->reason[0] == '\0')
         text_string(text, " live");
@@ -174,10 +179,9 @@ static void put_head(struct watch *watch) {
     if (watch->rate > 0 && watch->reason[0] == '\0')
         text_format(text, "  %.4g Hz", watch->rate);
     if (watch->stamp.version != 0) {
-        uint64_t now = outlet_now();
-        uint64_t stamped = watch->stamp.time.monotonic_ns;
+        uint64_t now = clock_now_ns();
         text_format(text, "  tick %" PRIu64 "  age ", watch->stamp.tick);
-        plain_duration(text, now > stamped ? now - stamped : 0);
+        plain_duration(text, now - newest_ns(watch));
     }
     text_string(text, DIM "  Ctrl-C ends" PLAIN LINE_END LINE_END);
 }
@@ -281,14 +285,14 @@ static int show(struct watch *watch, bool interactive) {
 
 static int run(struct watch *watch, bool interactive) {
     int error = 0;
-    uint64_t next = outlet_now();
+    uint64_t next = clock_now_ns();
     while (!watch->outlet.stop && error == 0) {
         refresh(watch);
         error = show(watch, interactive);
-        uint64_t now = outlet_now();
+        uint64_t now = clock_now_ns();
         next = next + watch->interval_ns > now ? next + watch->interval_ns : now;
         while (!watch->outlet.stop && !watch->outlet.resized && !watch->outlet.suspended &&
-               outlet_now() < next)
+               clock_now_ns() < next)
             outlet_sleep(&watch->outlet, next);
         if (watch->outlet.suspended)
             suspend(watch);

@@ -466,3 +466,23 @@ DEFINE_ENCODE(u64, uint64_t, put_json_u64)
 void encode_microseconds(struct text *text, uint64_t nanoseconds) {
     encode_u64(text, nanoseconds / 1000);
 }
+
+static void put_stamp(struct text *text, const struct omni_stamp *stamp,
+                      const char *const before[3]) {
+    text_string(text, before[0]);
+    encode_u64(text, stamp->tick);
+    text_string(text, before[1]);
+    encode_microseconds(text, stamp->time.wall_ns);
+    text_string(text, before[2]);
+    encode_microseconds(text, stamp->time.monotonic_ns);
+}
+
+void encode_stamp(struct text *text, const struct omni_stamp *stamp) {
+    static const char *const names[] = {"\"tick\":", ",\"time\":", ",\"monotonic\":"};
+    put_stamp(text, stamp, names);
+}
+
+void encode_stamp_row(struct text *text, const struct omni_stamp *stamp) {
+    static const char *const commas[] = {"", ",", ","};
+    put_stamp(text, stamp, commas);
+}

@@ -59,6 +59,10 @@ void encode_row(struct text *text, const struct encoder *encoder, const void *pa
 void encode_csv_columns(struct text *text, const struct encoder *encoder);
 void encode_csv_row(struct text *text, const struct encoder *encoder, const void *payload);
 
+/* A tick's own stamps: `"tick":1,"time":2,"monotonic":3`, and the same for a row: `1,2,3`. */
+void encode_stamp(struct text *text, const struct omni_stamp *stamp);
+void encode_stamp_row(struct text *text, const struct omni_stamp *stamp);
+
 /* One number each, by the rules above. */
 void encode_f64(struct text *text, double value);
 void encode_f32(struct text *text, float value);

@@ -43,6 +43,7 @@ static const struct handshake_answer full = {503, "Service Unavailable", "Retry-
 static struct handshake_answer refuse_access(enum access_verdict verdict) {
     static const struct handshake_answer answers[] = {
         [ACCESS_GRANTED] = {101, "Switching Protocols", "", NULL},
+        [ACCESS_TWO_HOSTS] = {400, "Bad Request", "", NULL},
         [ACCESS_BAD_HOST] = {421, "Misdirected Request", "", NULL},
         [ACCESS_BAD_ORIGIN] = {403, "Forbidden", "", NULL},
         [ACCESS_NO_TOKEN] = {401, "Unauthorized", "WWW-Authenticate: Bearer\r\n", NULL},

@@ -9,7 +9,7 @@
  *   426  no upgrade to websocket is asked for, or another version than 13
  *   400  no "Connection: Upgrade", no key, or subprotocols of which none is omniscient.v1
  *        (naming none at all is fine)
- *   421, 403, 401  access.h says no
+ *   400, 421, 403, 401  access.h says no
  *   503  the house is full
  */
 #ifndef OBSERVER_HANDSHAKE_H

@@ -11,6 +11,7 @@
 
 #include "api.h"
 #include "assets.h"
+#include "stream.h"
 
 enum {
     MEMORY_BYTES = 16 * 1024, /* of one connection */
@@ -19,6 +20,8 @@ enum {
     PIECE_BYTES = 16 * 1024,  /* of one of them, at most */
     PIECE_BYTES_MIN = 1024,
     ANSWER_MS = 600 * 1000,
+    BEAT_MS = 1000,  /* how often it is measured what is taken of the answers */
+    GRACE_MS = 3000, /* nobody loses the place sooner: by then there is a measure */
     YEAR_SECONDS = 365 * 24 * 3600
 };
 
@@ -31,6 +34,8 @@ struct connection {
     int socket;
     uint64_t deadline_ms;
     size_t uploaded;
+    uint64_t taken_bytes; /* by the peer, at the last beat */
+    uint64_t pace;        /* bytes that it took of late: the older they are, the less they count */
 };
 
 struct http {
@@ -41,6 +46,7 @@ struct http {
     uv_idle_t busy;   /* runs while the library has something to do that no socket announces */
     unsigned handles; /* that libuv still knows */
     unsigned streams; /* histories on their way */
+    uint64_t beat_ms; /* the next, where something is being answered */
     struct http_options options;
     const struct access *access;
     struct api api;
@@ -378,14 +384,32 @@ static bool brings_token(const struct request *request) {
            access_token_matches(request->http->access, token);
 }
 
+static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name,
+                                  const char *value) {
+    unsigned *hosts = context;
+    (void)kind;
+    (void)value;
+    *hosts += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+    return MHD_YES;
+}
+
+static enum access_verdict judge(const struct request *request) {
+    unsigned hosts = 0;
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
+    struct access_request asked = {.host = header_of(request, MHD_HTTP_HEADER_HOST),
+                                   .origin = header_of(request, MHD_HTTP_HEADER_ORIGIN),
+                                   .cookie = header_of(request, MHD_HTTP_HEADER_COOKIE),
+                                   .authorization =
+                                       header_of(request, MHD_HTTP_HEADER_AUTHORIZATION),
+                                   .has_two_hosts = hosts > 1};
+    return access_check(request->http->access, &asked);
+}
+
 static enum MHD_Result answer(const struct request *request, const char *method) {
     const struct route *route = find_route(request->path);
-    enum access_verdict verdict =
-        access_check(request->http->access,
-                     &(struct access_request){header_of(request, MHD_HTTP_HEADER_HOST),
-                                              header_of(request, MHD_HTTP_HEADER_ORIGIN),
-                                              header_of(request, MHD_HTTP_HEADER_COOKIE),
-                                              header_of(request, MHD_HTTP_HEADER_AUTHORIZATION)});
+    enum access_verdict verdict = judge(request);
+    if (verdict == ACCESS_TWO_HOSTS)
+        return refuse(request, MHD_HTTP_BAD_REQUEST, access_explain(verdict));
     if (verdict == ACCESS_BAD_HOST)
         return refuse(request, MHD_HTTP_MISDIRECTED_REQUEST, access_explain(verdict));
     if (verdict == ACCESS_BAD_ORIGIN)
@@ -418,6 +442,21 @@ static void dequeue(struct connection *connection) {
 static void drop(struct connection *connection) {
     dequeue(connection);
     (void)shutdown(connection->socket, SHUT_RDWR);
+}
+
+/* What the kernel still keeps for somebody who does not read would outlive the connection. */
+static void drop_answer(struct connection *connection) {
+    dequeue(connection);
+    stream_kill(connection->socket);
+}
+
+static void begin_answer(struct http *http, struct connection *connection) {
+    if (TAILQ_EMPTY(&http->answering))
+        http->beat_ms = uv_now(http->loop) + BEAT_MS;
+    connection->uploaded = 0;
+    connection->pace = 0;
+    dequeue(connection);
+    enqueue(http, connection, &http->answering, ANSWER_MS);
 }
 
 static struct connection *connection_of(struct MHD_Connection *handle) {
@@ -466,10 +505,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *handle, 
         return MHD_NO;
     if (!*state) {
         *state = connection;
-        connection->uploaded = 0;
         http->api.http_requests++;
-        dequeue(connection);
-        enqueue(http, connection, &http->answering, ANSWER_MS);
+        begin_answer(http, connection);
         /* The library lets these two be answered before their body was read. */
         bool uploads =
             strcmp(method, MHD_HTTP_METHOD_POST) == 0 || strcmp(method, MHD_HTTP_METHOD_PUT) == 0;
@@ -500,13 +537,15 @@ static void on_completed(void *context, struct MHD_Connection *handle, void **st
 static void on_timer(uv_timer_t *timer);
 static void on_busy(uv_idle_t *busy);
 
+static uint64_t sooner(const struct http *http, uint64_t wait, uint64_t at_ms) {
+    uint64_t now = uv_now(http->loop);
+    uint64_t left = at_ms > now ? at_ms - now : 0;
+    return left < wait ? left : wait;
+}
+
 static uint64_t until(const struct http *http, const struct queue *queue, uint64_t wait) {
     const struct connection *first = TAILQ_FIRST(queue);
-    uint64_t now = uv_now(http->loop);
-    if (!first)
-        return wait;
-    uint64_t left = first->deadline_ms > now ? first->deadline_ms - now : 0;
-    return left < wait ? left : wait;
+    return first ? sooner(http, wait, first->deadline_ms) : wait;
 }
 
 /* Work that is ready now is done by an idle handle: a timer of 0 ms that its own callback starts
@@ -518,6 +557,8 @@ static void schedule(struct http *http) {
         wait = library;
     wait = until(http, &http->arriving, wait);
     wait = until(http, &http->answering, wait);
+    if (!TAILQ_EMPTY(&http->answering))
+        wait = sooner(http, wait, http->beat_ms);
     wait = until(http, &http->resting, wait);
     bool present = http->api.http_connections > 0;
     if (present && wait == 0)
@@ -535,16 +576,31 @@ static void turn(struct http *http) {
     schedule(http);
 }
 
-static void drop_late(const struct http *http, const struct queue *queue) {
+static void drop_late(const struct http *http, const struct queue *queue,
+                      void (*drop_one)(struct connection *)) {
     struct connection *first;
     while ((first = TAILQ_FIRST(queue)) && first->deadline_ms <= uv_now(http->loop))
-        drop(first);
+        drop_one(first);
+}
+
+static void beat(struct http *http) {
+    struct connection *each = TAILQ_FIRST(&http->answering);
+    if (uv_now(http->loop) < http->beat_ms)
+        return;
+    http->beat_ms = uv_now(http->loop) + BEAT_MS;
+    for (; each; each = TAILQ_NEXT(each, neighbours)) {
+        uint64_t taken = stream_taken(each->socket);
+        uint64_t more = taken > each->taken_bytes ? taken - each->taken_bytes : 0;
+        each->pace = (each->pace + more) / 2;
+        each->taken_bytes = taken;
+    }
 }
 
 static void turn_and_drop(struct http *http) {
-    drop_late(http, &http->arriving);
-    drop_late(http, &http->answering);
-    drop_late(http, &http->resting);
+    beat(http);
+    drop_late(http, &http->arriving, drop);
+    drop_late(http, &http->answering, drop_answer);
+    drop_late(http, &http->resting, drop);
     turn(http);
 }
 
@@ -562,20 +618,36 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     turn(poll->data);
 }
 
-/* Requests arrive within milliseconds, unless somebody holds them back: they go first. */
+/* Whose answer is taken slowest, of those that have had their time; NULL where there is none. */
+static struct connection *slowest_answer(const struct http *http) {
+    uint64_t latest_ms = uv_now(http->loop) + ANSWER_MS - GRACE_MS;
+    struct connection *each = TAILQ_FIRST(&http->answering);
+    struct connection *slowest = NULL;
+    for (; each; each = TAILQ_NEXT(each, neighbours))
+        if (each->deadline_ms <= latest_ms && (!slowest || each->pace < slowest->pace))
+            slowest = each;
+    return slowest;
+}
+
+/* Requests arrive within milliseconds, unless somebody holds them back: they go first. Answers are
+ * taken at once, unless somebody does not read them: they go last. */
 static void make_room(struct http *http) {
     struct connection *first = TAILQ_FIRST(&http->arriving);
+    struct connection *slowest = slowest_answer(http);
     if (!first)
         first = TAILQ_FIRST(&http->resting);
-    if (!first)
-        return;
-    drop(first);
+    if (first)
+        drop(first);
+    else if (slowest)
+        drop_answer(slowest);
     (void)MHD_run(http->daemon);
 }
 
 void http_adopt(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_bytes) {
     if (http->api.http_connections >= http->options.connections_max)
         make_room(http);
+    /* Else the kernel would take megabytes of a history for somebody who never reads them. */
+    stream_tune(socket);
     /* The library closes the socket where it fails. */
     (void)MHD_add_connection(http->daemon, socket, peer, peer_bytes);
     turn(http);

@@ -14,12 +14,13 @@
  *
  * Limits
  *   connections_max connections; where one more comes, one makes room: the oldest that has not
- *   brought a whole request yet, else the one that has rested longest since its last (all of them
- *   being answered: the new one is closed). The first request must be whole header_seconds after
- *   the connection, each further one idle_seconds after the answer before it, however slowly it
- *   drips. A client that takes nothing of its answer for idle_seconds is closed, and so is one that
- *   needs more than ten minutes for it. 16 KiB of memory a connection, so headers are bounded
- *   (431).
+ *   brought a whole request yet, else the one that has rested longest since its last, else, of
+ *   those being answered for three seconds or more, the one that took least of its answer of late
+ *   (where there is none of them either, the new one is closed). So whoever reads is served,
+ *   however many never do. The first request must be whole header_seconds after the connection,
+ *   each further one idle_seconds after the answer before it, however slowly it drips. A client
+ *   that takes nothing of its answer for idle_seconds is closed, and so is one that needs more than
+ *   ten minutes for it. 16 KiB of memory a connection, so headers are bounded (431).
  *
  * Threads: all of it in the loop's thread. At rest nothing is armed.
  */

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "handshake.h"
 #include "stream.h"
 
@@ -25,6 +26,17 @@ enum {
 /* The header's text in `buffer`, or NULL where there is none. */
 static const char *header(struct lws *wsi, enum lws_token_indexes token, char *buffer) {
     return lws_hdr_copy(wsi, buffer, HEADER_BYTES, token) > 0 ? buffer : NULL;
+}
+
+/* Whether it is there, empty or not; `number` 1: a second time. */
+static bool has_header(struct lws *wsi, enum lws_token_indexes token, int number) {
+    char buffer[HEADER_BYTES];
+    return lws_hdr_copy_fragment(wsi, buffer, sizeof buffer, token, number) >= 0;
+}
+
+static const char *origin_of(struct lws *wsi, char *buffer) {
+    const char *origin = header(wsi, WSI_TOKEN_ORIGIN, buffer);
+    return origin == NULL && has_header(wsi, WSI_TOKEN_ORIGIN, 0) ? "" : origin;
 }
 
 static void write_answer(struct lws *wsi, const struct handshake_answer *answer) {
@@ -49,9 +61,10 @@ static struct handshake_answer judge(const struct hub *hub, struct lws *wsi) {
         .key = header(wsi, WSI_TOKEN_KEY, key),
         .protocols = header(wsi, WSI_TOKEN_PROTOCOL, protocols),
         .access = {.host = header(wsi, WSI_TOKEN_HOST, host),
-                   .origin = header(wsi, WSI_TOKEN_ORIGIN, origin),
+                   .origin = origin_of(wsi, origin),
                    .cookie = header(wsi, WSI_TOKEN_HTTP_COOKIE, cookie),
-                   .authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization)},
+                   .authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization),
+                   .has_two_hosts = has_header(wsi, WSI_TOKEN_HOST, 1)},
         .is_full = hub->figures.clients >= hub->options.clients_max,
     };
     return handshake_judge(&handshake, hub->access);
@@ -314,26 +327,6 @@ struct feed *hub_feed(const struct hub *hub, const char *name) {
     return feed;
 }
 
-static void write_sources(const struct hub *hub, struct text *text, uint64_t now_ns) {
-    const struct source *source;
-    const char *name;
-    const char *problem;
-    for (size_t i = 0; hub->sources != NULL && (source = sources_at(hub->sources, i)) != NULL;
-         i++) {
-        text_string(text, i > 0 ? "," : "");
-        source_encode(text, source, now_ns, true);
-    }
-    text_string(text, "],\"refused\":[");
-    for (size_t i = 0; hub->sources != NULL && sources_refusal(hub->sources, i, &name, &problem);
-         i++) {
-        text_string(text, i > 0 ? ",{\"name\":" : "{\"name\":");
-        text_json_string(text, name, strlen(name));
-        text_string(text, ",\"problem\":");
-        text_json_string(text, problem, strlen(problem));
-        text_string(text, "}");
-    }
-}
-
 void hub_write_hello(struct hub *hub, struct text *text) {
     struct timespec wall;
     uint64_t now_ns = uv_hrtime();
@@ -345,9 +338,12 @@ void hub_write_hello(struct hub *hub, struct text *text) {
     encode_microseconds(text, (uint64_t)wall.tv_sec * HUB_SECOND_NS + (uint64_t)wall.tv_nsec);
     text_string(text, ",\"monotonic\":");
     encode_microseconds(text, now_ns);
-    text_string(text, ",\"sources\":[");
-    write_sources(hub, text, now_ns);
-    text_string(text, "]}");
+    text_string(text, ",");
+    if (hub->sources != NULL)
+        catalog_encode(text, hub->sources, now_ns);
+    else
+        text_string(text, "\"sources\":[],\"refused\":[]");
+    text_string(text, "}");
 }
 
 /* ---- timers ---- */

@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "command.h"
-
-#define SILENT_PERIODS 5u
-#define SILENT_NS      500000000u
+#include "silence.h"
 
 /* ---- attaching ---- */
 
@@ -82,17 +80,10 @@ const char *look_end(const struct look *look) {
     return life == OMNI_LIFE_DIED ? "died" : NULL;
 }
 
-static bool is_silent(const struct look *look, uint64_t heard_ns, uint64_t now_ns) {
-    uint64_t patience = omni_observer_facts(look->observer)->period_ns * SILENT_PERIODS;
-    uint64_t silence = now_ns > heard_ns ? now_ns - heard_ns : 0;
-    return silence > (patience > SILENT_NS ? patience : SILENT_NS);
-}
-
-const char *look_reason(const struct look *look, uint64_t heard_ns, uint64_t now_ns) {
+const char *look_reason(const struct look *look, uint64_t newest_ns, uint64_t now_ns) {
     const char *end = look_end(look);
+    uint64_t period_ns = omni_observer_facts(look->observer)->period_ns;
     if (end != NULL)
         return end;
-    /* Who publishes events only has no period to miss. */
-    bool has_period = omni_observer_facts(look->observer)->period_ns != 0;
-    return has_period && is_silent(look, heard_ns, now_ns) ? "silent" : "";
+    return silence_has_come(period_ns, newest_ns, now_ns) ? "silent" : "";
 }

@@ -40,8 +40,8 @@ void look_close(struct look *look);
 /* Why no more ticks will come: "closed", "died" or "removed"; NULL: they may. Two system calls. */
 const char *look_end(const struct look *look);
 
-/* Why the source does not tick: as above, or "silent" (no tick for five periods and at least half a
- * second); "" where it is live. `heard_ns`: when its newest tick was stamped or read, 0: never. */
-const char *look_reason(const struct look *look, uint64_t heard_ns, uint64_t now_ns);
+/* Why the source does not tick: as above, or "silent" (silence.h); "" where it is live.
+ * `newest_ns`: silence_newest() of its newest tick, 0: none. */
+const char *look_reason(const struct look *look, uint64_t newest_ns, uint64_t now_ns);
 
 #endif

@@ -20,45 +20,6 @@ __attribute__((format(printf, 3, 4))) static int fail(struct message_error *erro
     return -EINVAL;
 }
 
-/* ---- UTF-8 ---- */
-
-/* What may follow a first byte: how many more, and the range of the next of them (the others are
- * 0x80 to 0xBF). */
-static const struct lead {
-    unsigned char first, last;
-    unsigned char more;
-    unsigned char low, high;
-} leads[] = {
-    {0x00, 0x7F, 0, 0, 0},       {0xC2, 0xDF, 1, 0x80, 0xBF}, {0xE0, 0xE0, 2, 0xA0, 0xBF},
-    {0xE1, 0xEC, 2, 0x80, 0xBF}, {0xED, 0xED, 2, 0x80, 0x9F}, {0xEE, 0xEF, 2, 0x80, 0xBF},
-    {0xF0, 0xF0, 3, 0x90, 0xBF}, {0xF1, 0xF3, 3, 0x80, 0xBF}, {0xF4, 0xF4, 3, 0x80, 0x8F},
-};
-
-/* Bytes of the character at `at`; 0 where it is none. */
-static size_t character_bytes(const unsigned char *at, size_t left) {
-    for (size_t i = 0; i < sizeof leads / sizeof leads[0]; i++) {
-        const struct lead *lead = &leads[i];
-        if (at[0] < lead->first || at[0] > lead->last)
-            continue;
-        if (lead->more >= left)
-            return 0;
-        for (size_t place = 1; place <= lead->more; place++)
-            if (at[place] < (place == 1 ? lead->low : 0x80) ||
-                at[place] > (place == 1 ? lead->high : 0xBF))
-                return 0;
-        return lead->more + 1u;
-    }
-    return 0;
-}
-
-bool message_is_utf8(const char *bytes, size_t length) {
-    const unsigned char *at = (const unsigned char *)bytes;
-    size_t step = 1;
-    for (size_t i = 0; i < length && step > 0; i += step)
-        step = character_bytes(at + i, length - i);
-    return step > 0;
-}
-
 /* ---- one function per member ---- */
 
 typedef int take_member(struct message *message, struct message_error *error, const cJSON *value);

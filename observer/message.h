@@ -56,9 +56,6 @@ struct message_error {
     char text[256]; /* UTF-8; may quote what the client sent */
 };
 
-/* True where a whole message is UTF-8 (RFC 3629: no surrogates, no overlong forms). */
-bool message_is_utf8(const char *bytes, size_t length);
-
 /* Reads one message. Returns 0; -EINVAL with the reason in `error`; -ENOMEM.
  * `message` is untouched on failure. */
 int message_parse(struct message *message, struct message_error *error, const char *bytes,

@@ -17,7 +17,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digits are put togethe
 #define POWER_MAX 324
 
 /* 10^n, shifted so that the highest of the 128 bits is set; exact where it fits (0 <= n <= 55),
- * else rounded up. */
+ * else rounded up. State of the file's, against the rule: it is a constant, 10 kB of which nobody
+ * could proofread in the source, so it is computed before main() and never written again. */
 static struct wide powers_of_ten[POWER_MAX - POWER_MIN + 1];
 
 /* Room for 5^324 (753 bits) and for 128 bits of 2^831 / 5^292. */

@@ -6,9 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* A pipe that is ready takes so many bytes without blocking. */
 #define WRITE_BYTES_MAX 4096u
-#define SECOND_NS       1000000000u
 
 int outlet_open(struct outlet *outlet, int out, bool interactive) {
     sigset_t watched;
@@ -33,12 +34,6 @@ int outlet_open(struct outlet *outlet, int out, bool interactive) {
 void outlet_close(struct outlet *outlet) {
     (void)close(outlet->signals);
     (void)sigprocmask(SIG_SETMASK, &outlet->before, NULL);
-}
-
-uint64_t outlet_now(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
 static void take_signals(struct outlet *outlet) {
@@ -102,9 +97,9 @@ int outlet_write(struct outlet *outlet, const char *bytes, size_t length) {
 }
 
 void outlet_sleep(struct outlet *outlet, uint64_t until_ns) {
-    uint64_t now = outlet_now();
+    uint64_t now = clock_now_ns();
     uint64_t left = until_ns > now ? until_ns - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(left / SECOND_NS),
-                               .tv_nsec = (long)(left % SECOND_NS)};
+    struct timespec timeout = {.tv_sec = (time_t)(left / CLOCK_NS_A_SECOND),
+                               .tv_nsec = (long)(left % CLOCK_NS_A_SECOND)};
     (void)wait_until(outlet, 0, &timeout);
 }

@@ -43,10 +43,7 @@ void outlet_close(struct outlet *outlet);
  * (-ENOSPC, -EIO, …). */
 int outlet_write(struct outlet *outlet, const char *bytes, size_t length);
 
-/* Sleeps until `until_ns`, or less where a signal comes or the reader goes. */
+/* Sleeps until `until_ns` (clock.h), or less where a signal comes or the reader goes. */
 void outlet_sleep(struct outlet *outlet, uint64_t until_ns);
-
-/* CLOCK_MONOTONIC, now. */
-uint64_t outlet_now(void);
 
 #endif

@@ -3,13 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-static uint64_t wall_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * HUB_SECOND_NS + (uint64_t)now.tv_nsec;
-}
+#include "catalog.h"
+#include "clock.h"
 
 static void answer_error(struct client *client, const struct message_error *error,
                          uint64_t now_ns) {
@@ -24,14 +20,13 @@ static void answer_error(struct client *client, const struct message_error *erro
 }
 
 static void answer_unknown_source(struct client *client, const char *name, uint64_t now_ns) {
-    const struct sources *sources = client->hub->sources;
     struct message_error error = {.code = MESSAGE_UNKNOWN_SOURCE};
-    size_t bytes = sizeof error.text;
-    size_t length = (size_t)snprintf(error.text, bytes, "no source named \"%s\"; there are:", name);
-    const struct source *source;
-    for (size_t i = 0; length < bytes && (source = sources_at(sources, i)) != NULL; i++)
-        length += (size_t)snprintf(error.text + length, bytes - length, "%s %s", i > 0 ? "," : "",
-                                   source->name);
+    struct text names;
+    text_open(&names, 0);
+    catalog_names(&names, client->hub->sources);
+    (void)snprintf(error.text, sizeof error.text, "no source named \"%s\"; there are: %.*s", name,
+                   (int)names.length, names.length > 0 ? text_bytes(&names) : "");
+    text_close(&names);
     answer_error(client, &error, now_ns);
 }
 
@@ -78,7 +73,7 @@ static void handle_ping(struct client *client, const struct message *message, ui
         encode_f64(text, message->id);
     }
     text_string(text, ",\"time\":");
-    encode_microseconds(text, wall_ns());
+    encode_microseconds(text, clock_wall_ns());
     text_string(text, ",\"monotonic\":");
     encode_microseconds(text, now_ns);
     text_string(text, "}");
@@ -95,7 +90,7 @@ static handle_op *const handlers[MESSAGE_OP_COUNT] = {
 void request_handle(struct client *client, const char *bytes, size_t length, uint64_t now_ns) {
     struct message message;
     struct message_error error;
-    if (!message_is_utf8(bytes, length))
+    if (!text_is_utf8(bytes, length))
         client_close(client, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not UTF-8", now_ns);
     else if (message_parse(&message, &error, bytes, length) < 0)
         answer_error(client, &error, now_ns);

@@ -59,20 +59,37 @@ int serve_needs_token(bool *needs, const struct options *options, struct omni_pr
     return 0;
 }
 
+static void explain_token_file(struct omni_problem *problem, const char *path, int error) {
+    static const struct {
+        int error;
+        const char *sentence; /* after "the token file PATH" */
+    } known[] = {
+        {-EPERM, "is another user's, or others may read it; chmod 600 it, or remove it"},
+        {-EBADMSG, "holds no token (43 letters, digits, - and _); remove it: a new one is made"},
+        {-EISDIR, "is a directory; name a file in it: --token-file DIR/token"},
+        {-EINVAL, "is no plain file; choose another: --token-file FILE"},
+        {-ELOOP, "is a symbolic link; name the file itself: --token-file FILE"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].error == error) {
+            (void)snprintf(problem->text, sizeof problem->text, "the token file %.140s %s", path,
+                           known[i].sentence);
+            return;
+        }
+    }
+    (void)snprintf(problem->text, sizeof problem->text,
+                   "cannot use the token file %.140s: %s; choose another: --token-file FILE", path,
+                   strerror(-error));
+}
+
 static int load_token(struct serve *serve, struct omni_problem *problem) {
     bool needs = false;
     int error = serve_needs_token(&needs, serve->options, problem);
     if (error < 0 || !needs)
         return error;
     error = access_token_load(serve->access.token, serve->options->token_file);
-    if (error == -EPERM)
-        (void)snprintf(problem->text, sizeof problem->text,
-                       "others may read or own the token file %.150s; chmod 600 it, or remove it",
-                       serve->options->token_file);
-    else if (error < 0)
-        (void)snprintf(problem->text, sizeof problem->text,
-                       "cannot use the token file %.150s: %s; choose another: --token-file FILE",
-                       serve->options->token_file, strerror(-error));
+    if (error < 0)
+        explain_token_file(problem, serve->options->token_file, error);
     return error;
 }
 

@@ -11,19 +11,13 @@
 #include <omni/region.h>
 #include <omni/wait.h>
 
-#define MILLISECOND_NS 1000000u
-#define SECOND_NS      1000000000u
+#include "budget.h"
+#include "clock.h"
+#include "silence.h"
 
 enum {
-    SCAN_MS = 1000,
-    SCAN_SOON_MS = 20, /* after the directory changed, or a source was found to be gone */
-    SCAN_SHARE = 10,   /* scanning takes at most a tenth of the time */
     EVENTS_KEPT = 4096,
-    DRAIN_MOST = 4096,  /* ticks at a time, */
-    DRAIN_MS = 10,      /* and time for them: no publisher must own the loop */
-    SILENT_PERIODS = 5, /* ticks that may be missing before a source counts as stopped, */
-    SILENT_MS = 500,    /* and the time that must have passed as well */
-    IDLE_MS = 250,      /* between looks while nobody wants to know */
+    IDLE_MS = 250, /* between looks while nobody wants to know */
     IDLE_WITHOUT_PERIOD_MS = 50
 };
 
@@ -70,26 +64,14 @@ struct sources {
 
 /* ---- states ---- */
 
-static uint64_t silence_limit(const struct follower *follower) {
-    uint64_t periods = SILENT_PERIODS * follower->shown.facts.period_ns;
-    uint64_t least = (uint64_t)SILENT_MS * MILLISECOND_NS;
-    return periods > least ? periods : least;
-}
-
-/* When the newest tick was there at the latest: a stamp from the future is of another clock, and
- * must not make a number that stands still look live. */
 static uint64_t newest_ns(const struct source *source) {
-    uint64_t stamped_ns = source->stamp.time.monotonic_ns;
-    return stamped_ns < source->heard_ns ? stamped_ns : source->heard_ns;
+    return silence_newest(&source->stamp, source->heard_ns);
 }
 
 static bool is_fresh(const struct follower *follower, uint64_t now_ns) {
     const struct source *source = &follower->shown;
-    if (source->stamp.version == 0)
-        return false;
-    if (source->facts.period_ns == 0)
-        return true;
-    return now_ns < newest_ns(source) + silence_limit(follower);
+    return source->stamp.version != 0 &&
+           !silence_has_come(source->facts.period_ns, newest_ns(source), now_ns);
 }
 
 static const char *reason_now(const struct follower *follower, uint64_t now_ns) {
@@ -139,11 +121,11 @@ static void take(struct follower *follower, const struct omni_stamp *stamp) {
 
 /* Everything that is new, into history and transitions. Returns how many ticks, or -ESTALE. */
 static int drain(struct follower *follower) {
-    const uint64_t end_ns = uv_hrtime() + (uint64_t)DRAIN_MS * MILLISECOND_NS;
+    const uint64_t start_ns = uv_hrtime();
     struct omni_stamp stamp;
     int ticks = 0;
     int error = 0;
-    while (ticks < DRAIN_MOST && (ticks == 0 || uv_hrtime() < end_ns) &&
+    while (budget_drains((unsigned)ticks, uv_hrtime() - start_ns) &&
            (error = omni_observer_next(follower->reader, &stamp, follower->shown.payload)) == 0) {
         take(follower, &stamp);
         ticks++;
@@ -154,8 +136,8 @@ static int drain(struct follower *follower) {
 
 static void arm(struct follower *follower, uint64_t at_ns) {
     /* Setting a timer also takes back an expiry that was not read: no read() is needed. */
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(at_ns / SECOND_NS), .tv_nsec = (long)(at_ns % SECOND_NS)}};
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(at_ns / CLOCK_NS_A_SECOND),
+                                           .tv_nsec = (long)(at_ns % CLOCK_NS_A_SECOND)}};
     timerfd_settime(follower->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
@@ -177,8 +159,9 @@ static void look_why(struct follower *follower, uint64_t now_ns) {
 static uint64_t next_look(const struct follower *follower, uint64_t now_ns) {
     /* There is more, but others have their turn first. */
     if (follower->behind)
-        return now_ns + MILLISECOND_NS;
-    return is_over(&follower->shown) ? now_ns + SECOND_NS : omni_pacer_next(&follower->pacer);
+        return now_ns + CLOCK_NS_A_MILLISECOND;
+    return is_over(&follower->shown) ? now_ns + CLOCK_NS_A_SECOND
+                                     : omni_pacer_next(&follower->pacer);
 }
 
 static void look(struct follower *follower) {
@@ -214,10 +197,10 @@ void sources_look(struct sources *sources, struct source *source) {
 
 static uint64_t longest_interval(const struct follower *follower) {
     const struct omni_source_facts *facts = &follower->shown.facts;
-    uint64_t idle = (uint64_t)IDLE_MS * MILLISECOND_NS;
+    uint64_t idle = IDLE_MS * CLOCK_NS_A_MILLISECOND;
     uint64_t half_ring = facts->slot_count * facts->period_ns / 2;
     if (facts->period_ns == 0)
-        return (uint64_t)IDLE_WITHOUT_PERIOD_MS * MILLISECOND_NS;
+        return IDLE_WITHOUT_PERIOD_MS * CLOCK_NS_A_MILLISECOND;
     return half_ring < idle ? half_ring : idle;
 }
 
@@ -388,7 +371,7 @@ static struct refusal *refusal_of(struct sources *sources, const char *name) {
  * second: whoever can make files must not fill the log. */
 static void complain(struct sources *sources, const char *name,
                      const struct omni_problem *problem) {
-    uint64_t second = uv_hrtime() / SECOND_NS;
+    uint64_t second = uv_hrtime() / CLOCK_NS_A_SECOND;
     uint64_t forgiven = second - sources->complaint_second;
     sources->complaints -=
         forgiven < sources->complaints ? (unsigned)forgiven : sources->complaints;
@@ -494,27 +477,22 @@ static void scan(struct sources *sources) {
         watch_directory(sources);
 }
 
-/* Any local user may fill the directory, or change names in it without a pause: the longer a scan
- * takes, the longer the next one waits. */
 static void on_scan(uv_timer_t *timer) {
     struct sources *sources = timer->data;
     uint64_t start_ns = uv_hrtime();
     scan(sources);
-    uint64_t rest_ms = (uv_hrtime() - start_ns) * SCAN_SHARE / MILLISECOND_NS;
+    uint64_t rest_ms = budget_rest_ms(uv_hrtime() - start_ns);
     uv_update_time(sources->loop);
     sources->scan_again_ms = uv_now(sources->loop) + rest_ms;
-    uv_timer_start(timer, on_scan, rest_ms > SCAN_MS ? rest_ms : SCAN_MS, SCAN_MS);
+    uv_timer_start(timer, on_scan, budget_scan_ms(rest_ms), BUDGET_SCAN_MS);
 }
 
 static void ask_for_scan(struct sources *sources) {
-    /* Not later than asked before: a storm of files must not put it off for ever. Not at once: the
-     * storm is one scan then; and a timer that its own callback starts with 0 keeps libuv 1.44
-     * from everything else. */
-    uint64_t now_ms = uv_now(sources->loop);
-    uint64_t rest_ms = sources->scan_again_ms > now_ms ? sources->scan_again_ms - now_ms : 0;
-    uint64_t wait_ms = rest_ms > SCAN_SOON_MS ? rest_ms : SCAN_SOON_MS;
+    /* Not later than asked before: a storm of files must not put it off for ever. And not at once:
+     * a timer that its own callback starts with 0 keeps libuv 1.44 from everything else. */
+    uint64_t wait_ms = budget_soon_ms(uv_now(sources->loop), sources->scan_again_ms);
     if (uv_timer_get_due_in(&sources->scan_timer) > wait_ms)
-        uv_timer_start(&sources->scan_timer, on_scan, wait_ms, SCAN_MS);
+        uv_timer_start(&sources->scan_timer, on_scan, wait_ms, BUDGET_SCAN_MS);
 }
 
 static void on_directory_change(uv_fs_event_t *watch, const char *file_name, int events,
@@ -547,7 +525,7 @@ int sources_open(struct sources **sources, uv_loop_t *loop, const struct sources
     uv_timer_init(loop, &made->scan_timer);
     uv_fs_event_init(loop, &made->watch);
     made->handles = 2;
-    uv_timer_start(&made->scan_timer, on_scan, SCAN_MS, SCAN_MS);
+    uv_timer_start(&made->scan_timer, on_scan, BUDGET_SCAN_MS, BUDGET_SCAN_MS);
     *sources = made;
     scan(made);
     return 0;
@@ -626,12 +604,8 @@ void source_encode_status(struct text *text, const struct source *source, uint64
     text_string(text, source->name);
     text_string(text, "\",\"version\":");
     encode_u64(text, source->stamp.version);
-    text_string(text, ",\"tick\":");
-    encode_u64(text, source->stamp.tick);
-    text_string(text, ",\"time\":");
-    encode_microseconds(text, source->stamp.time.wall_ns);
-    text_string(text, ",\"monotonic\":");
-    encode_microseconds(text, source->stamp.time.monotonic_ns);
+    text_string(text, ",");
+    encode_stamp(text, &source->stamp);
     encode_age(text, source, now_ns);
     text_string(text, ",\"lost\":");
     encode_u64(text, source->lost);

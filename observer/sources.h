@@ -9,11 +9,10 @@
  * by inotify at once and by a scan every second.
  *
  * States
- *   live: ticks come. stopped: `reason` is "silent" (publisher there, no ticks for five periods and
- *   at least half a second), "closed" (it said goodbye) or "died" (it ended without a word). A
- *   stamp from the future keeps nothing live: it counts from when it was read. A source that stops
- *   stays, with its last status, until its segment is removed. A segment that cannot be attached is
- *   a refusal: name and problem, told once, tried again when it changes.
+ *   live: ticks come. stopped: `reason` is "silent" (publisher there, but no ticks: silence.h),
+ *   "closed" (it said goodbye) or "died" (it ended without a word). A source that stops stays, with
+ *   its last status, until its segment is removed. A segment that cannot be attached is a refusal:
+ *   name and problem, told once, tried again when it changes.
  *
  * Threads: all of it in the loop's thread. Pointers to sources are valid until `went` was called.
  */

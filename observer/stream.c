@@ -16,6 +16,11 @@ void stream_tune(int socket) {
     set(socket, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES);
 }
 
+size_t stream_send(int socket, const char *bytes, size_t length) {
+    ssize_t sent = send(socket, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent > 0 ? (size_t)sent : 0;
+}
+
 uint64_t stream_taken(int socket) {
     struct tcp_info info = {0};
     socklen_t length = sizeof info;

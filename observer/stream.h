@@ -1,15 +1,21 @@
 /*
- * stream.h - what the hub wants of a TCP socket
+ * stream.h - what the observer wants of a TCP socket, for WebSocket and HTTP
  *
  * On a socket that is not TCP (in a test) these do what they can; none of them fails.
  */
 #ifndef OBSERVER_STREAM_H
 #define OBSERVER_STREAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* Frames go out at once, and few of them wait in the kernel: there they only grow stale. */
+/* What is written goes out at once, and little of it waits in the kernel: there frames only grow
+ * stale, and memory is held for those who never read. */
 void stream_tune(int socket);
+
+/* Gives the kernel what it takes at once, and returns how many bytes that were: fewer than `length`
+ * where the socket is full, 0 too where it is dead. */
+size_t stream_send(int socket, const char *bytes, size_t length);
 
 /* Bytes that the peer has acknowledged so far; 0 where that cannot be known. It stands still when
  * the peer does not read. */

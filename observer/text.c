@@ -8,6 +8,7 @@
 
 #define REPLACEMENT    0xFFFDu
 #define CAPACITY_FIRST ((size_t)256)
+static const char replacement[] = "\xEF\xBF\xBD";
 
 void text_open(struct text *text, size_t headroom) {
     *text = (struct text){.headroom = headroom};
@@ -119,6 +120,17 @@ unsigned text_decode(const char *bytes, size_t length, size_t *size) {
     return character;
 }
 
+bool text_is_utf8(const char *bytes, size_t length) {
+    for (size_t at = 0, size; at < length; at += size) {
+        unsigned character = text_decode(bytes + at, length - at, &size);
+        bool is_there =
+            size == sizeof replacement - 1 && memcmp(bytes + at, replacement, size) == 0;
+        if (character == REPLACEMENT && !is_there)
+            return false;
+    }
+    return true;
+}
+
 static bool is_inert(unsigned character) {
     return character >= 0x20 && character != '"' && character != '\\' && character != '<' &&
            character != '>' && character != '&' && !(character >= 0x7F && character <= 0x9F) &&
@@ -147,7 +159,7 @@ char *text_put_json_string(char *out, const char *bytes, size_t length) {
         if (!is_inert(character)) {
             out = put_escape(out, character);
         } else if (character == REPLACEMENT) {
-            out = stpcpy(out, "\xEF\xBF\xBD"); /* its NUL has room: the closing quote's */
+            out = stpcpy(out, replacement); /* its NUL has room: the closing quote's */
         } else {
             memcpy(out, bytes + at, size);
             out += size;

@@ -74,4 +74,7 @@ char *text_put_json_string(char *out, const char *bytes, size_t length);
  * many bytes belong to the bad piece. */
 unsigned text_decode(const char *bytes, size_t length, size_t *size);
 
+/* True where all of it is UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+bool text_is_utf8(const char *bytes, size_t length);
+
 #endif

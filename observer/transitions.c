@@ -171,12 +171,8 @@ void transitions_encode(struct text *text, const char *source, const struct omni
     text_json_string(text, source, strlen(source));
     text_string(text, ",\"sequence\":");
     encode_u64(text, event->sequence);
-    text_format(text, ",\"instance\":\"%016" PRIx64 "\",\"tick\":", event->instance);
-    encode_u64(text, event->stamp.tick);
-    text_string(text, ",\"time\":");
-    encode_microseconds(text, event->stamp.time.wall_ns);
-    text_string(text, ",\"monotonic\":");
-    encode_microseconds(text, event->stamp.time.monotonic_ns);
+    text_format(text, ",\"instance\":\"%016" PRIx64 "\",", event->instance);
+    encode_stamp(text, &event->stamp);
     text_format(text, ",\"field\":\"%s\",\"element\":%" PRIu32 ",\"from\":", field->name,
                 event->element);
     encode_state(text, table, field, event->from);

@@ -2,12 +2,12 @@
 // and the one line that a start which cannot succeed ends with.
 
 import assert from "node:assert/strict";
-import { chmod, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { ask, askJson, converse } from "./raw.mjs";
+import { ask, askJson, converse, run } from "./raw.mjs";
 import { connect, openPlace, refusal } from "./support.mjs";
 
 const options = { timeout: 120_000 };
@@ -78,6 +78,28 @@ test("a page of another site gets nothing", options, async (t) => {
   assert.equal(plain.headers["access-control-allow-origin"], undefined);
 });
 
+test("what clients never send is refused alike on both ways in", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver();
+  const host = `Host: ${observer.address}\r\n`;
+  const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  const wrong = [
+    [`${host}Origin:\r\n`, 403],
+    [`Origin: \r\n${host}`, 403],
+    [`${host}Origin: null\r\n`, 403],
+    [`${host}${host}`, 400],
+    [`${host}host: evil.example\r\n`, 400],
+    [`Host: evil.example\r\n${host}`, 400],
+    [`Host:\r\n${host}`, 400],
+    [`Host: ${observer.address},${observer.address}\r\n`, 421],
+  ];
+  for (const [headers, status] of wrong)
+    for (const [way, rest] of [["/", "Connection: close\r\n"], ["/ws", upgrade]]) {
+      const answer = await converse(t, observer, `GET ${way} HTTP/1.1\r\n${headers}${rest}\r\n`);
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `), `${way} ${JSON.stringify(headers)}`);
+    }
+});
+
 test("listening wider wants the token: link, cookie, bearer", options, async (t) => {
   const place = await openPlace(t);
   const observer = await startGuarded(place);
@@ -144,9 +166,17 @@ test("the token stays the same, in a file that only its owner can read", options
   await chmod(file, 0o600);
   const link = join(place.directory, "link");
   await symlink(file, link);
-  assert.match(await startInVain(place, ["--listen", "0.0.0.0:0", "--token-file", link]), /token file/);
+  const inVain = (path) => startInVain(place, ["--listen", "0.0.0.0:0", "--token-file", path]);
+  assert.match(await inVain(link), /token file .*\/link is a symbolic link; name the file itself/);
   await writeFile(file, "short\n");
-  assert.match(await startInVain(place, ["--listen", "0.0.0.0:0", "--token-file", file]), /token file/);
+  assert.match(await inVain(file), /token file .*\/token holds no token .*; remove it/);
+  const pipe = join(place.directory, "pipe");
+  await run("mkfifo", [pipe]);
+  assert.match(await inVain(pipe), /token file .*\/pipe is no plain file; .*--token-file FILE/);
+  const folder = join(place.directory, "folder");
+  await mkdir(folder);
+  assert.match(await inVain(folder), /token file .*\/folder is a directory; name a file in it/);
+  assert.match(await inVain(join(file, "below")), /token file .*\/below: Not a directory; .*--token-file FILE/);
 
   const own = await place.startObserver({ listen: "127.0.0.1:0" });
   assert.equal(own.token, null, "loopback needs no token, so it does not matter that the file is bad");

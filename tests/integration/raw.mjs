@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import { connect as connectTcp } from "node:net";
 import { promisify } from "node:util";
 
@@ -12,14 +13,16 @@ import { promisify } from "node:util";
 export const run = promisify(execFile);
 
 /**
- * One request on a connection of its own.
+ * One request on a connection of its own, or of the `agent`'s. `observer.tls`: what TLS needs to know, where its
+ * `url` is https.
  * @returns {Promise<{status: number, headers: object, bytes: Buffer, text: string}>}
  */
-export function ask(observer, path, { method = "GET", headers = {}, body } = {}) {
-  const { hostname, port } = new URL(observer.url);
+export function ask(observer, path, { method = "GET", headers = {}, body, agent = false } = {}) {
+  const { protocol, hostname, port } = new URL(observer.url);
   const host = hostname.replace(/^\[|\]$/g, "");
+  const start = protocol === "https:" ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
-    const request = requestHttp({ host, port, path, method, headers, agent: false }, (response) => {
+    const request = start({ host, port, path, method, headers, agent, ...observer.tls }, (response) => {
       const pieces = [];
       response.on("data", (bytes) => pieces.push(bytes));
       response.on("error", reject);

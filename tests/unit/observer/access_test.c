@@ -95,6 +95,17 @@ static void hosts(void **state) {
     }
 }
 
+/* Even where both are ours: whoever is in between may have meant either. */
+static void two_hosts_are_refused(void **state) {
+    struct access access = with_token();
+    struct access_request request = {
+        .host = "localhost", .authorization = "Bearer " TOKEN, .has_two_hosts = true};
+    (void)state;
+    assert_int_equal(access_check(&access, &request), ACCESS_TWO_HOSTS);
+    request.has_two_hosts = false;
+    assert_int_equal(access_check(&access, &request), ACCESS_GRANTED);
+}
+
 static void a_host_of_any_length_is_refused_safely(void **state) {
     struct access access = without_token();
     char host[2000];
@@ -217,6 +228,7 @@ static void no_token_in_force_matches_nothing_and_wants_nothing(void **state) {
 
 static void every_refusal_is_explained(void **state) {
     (void)state;
+    assert_non_null(strstr(access_explain(ACCESS_TWO_HOSTS), "Host"));
     assert_non_null(strstr(access_explain(ACCESS_BAD_HOST), "--allow-host"));
     assert_non_null(strstr(access_explain(ACCESS_BAD_ORIGIN), "site"));
     assert_non_null(strstr(access_explain(ACCESS_NO_TOKEN), "token"));
@@ -311,9 +323,9 @@ static void what_is_not_a_plain_file_is_refused(void **state) {
     assert_int_equal(symlink(target, path_in(state, "link")), 0);
     assert_int_equal(access_token_load(token, path_in(state, "link")), -ELOOP);
     assert_int_equal(mkfifo(path_in(state, "pipe"), 0600), 0);
-    assert_int_equal(access_token_load(token, path_in(state, "pipe")), -EPERM);
+    assert_int_equal(access_token_load(token, path_in(state, "pipe")), -EINVAL);
     assert_int_equal(mkdir(path_in(state, "folder"), 0700), 0);
-    assert_int_equal(access_token_load(token, path_in(state, "folder")), -EPERM);
+    assert_int_equal(access_token_load(token, path_in(state, "folder")), -EISDIR);
     assert_int_equal(access_token_load(token, path_in(state, "target/below")), -ENOTDIR);
     assert_string_equal(token, "untouched");
 }
@@ -360,6 +372,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_names_the_cookie_after_the_port),
         cmocka_unit_test(hosts),
+        cmocka_unit_test(two_hosts_are_refused),
         cmocka_unit_test(a_host_of_any_length_is_refused_safely),
         cmocka_unit_test(a_machine_without_a_name_has_no_name_to_match),
         cmocka_unit_test(origins),

@@ -354,6 +354,60 @@ static void list_as_json(void **state) {
     forget(&process);
 }
 
+static void publish_ahead(struct omni_publisher *publisher, unsigned ticks) {
+    for (unsigned i = 0; i < ticks; i++) {
+        struct omni_time time = omni_time_now();
+        time.monotonic_ns += UINT64_C(3600000000000);
+        omni_publish_at(publisher, &(struct hen){.number = 1}, time);
+    }
+}
+
+/* A clock that runs ahead: what stands still is silent, whatever its last stamp says. */
+static void list_does_not_believe_the_future(void **state) {
+    struct omni_publisher *publisher = open_hen(0);
+    (void)state;
+    publish_ahead(publisher, 3);
+    struct process process = START(command_list, "list", "--json");
+    expect_end(&process, EXIT_DONE);
+    char *rest = process.text;
+    cJSON *hen = next_object(&rest);
+    assert_string_equal(string_of(hen, "state"), "stopped");
+    assert_string_equal(string_of(hen, "reason"), "silent");
+    assert_true(number_of(hen, "age") >= 500000);
+    cJSON_Delete(hen);
+    forget(&process);
+    omni_publisher_close(publisher);
+}
+
+static void publish_ahead_for_ever(struct omni_publisher *publisher) {
+    for (;;) {
+        publish_ahead(publisher, 1);
+        (void)usleep(10000);
+    }
+}
+
+/* What ticks is live, whatever its stamps say. */
+static void list_sees_the_future_tick(void **state) {
+    struct omni_publisher *publisher = open_hen_with(256, 1000000000);
+    (void)state;
+    publish_ahead(publisher, 3);
+    pid_t robot = fork();
+    assert_true(robot >= 0);
+    if (robot == 0)
+        publish_ahead_for_ever(publisher);
+    struct process process = START(command_list, "list", "--json");
+    expect_end(&process, EXIT_DONE);
+    assert_int_equal(kill(robot, SIGKILL), 0);
+    assert_int_equal(waitpid(robot, NULL, 0), robot);
+    char *rest = process.text;
+    cJSON *hen = next_object(&rest);
+    assert_string_equal(string_of(hen, "state"), "live");
+    assert_true(number_of(hen, "tick") > 3);
+    cJSON_Delete(hen);
+    forget(&process);
+    omni_publisher_close(publisher);
+}
+
 /* ---- dump ---- */
 
 static void dump_writes_every_tick(void **state) {
@@ -581,6 +635,21 @@ static void watch_in_lines(void **state) {
     forget(&process);
 }
 
+static void watch_does_not_believe_the_future(void **state) {
+    struct omni_publisher *publisher = open_hen(0);
+    (void)state;
+    publish_ahead(publisher, 3);
+    struct process process = START(command_watch, "watch", "hen", "--rate", "100");
+    read_until(&process, " hen live tick 3: ");
+    read_until(&process, " hen stopped (silent) tick 3: ");
+    publish_ahead(publisher, 1);
+    read_until(&process, " hen live tick 4: ");
+    ask(&process, SIGTERM);
+    expect_end(&process, EXIT_DONE);
+    forget(&process);
+    omni_publisher_close(publisher);
+}
+
 static void watch_in_a_terminal(void **state) {
     struct omni_publisher *publisher = open_hen(0);
     struct winsize size = {.ws_row = 24, .ws_col = 60};
@@ -617,6 +686,8 @@ int main(void) {
         cmocka_unit_test_teardown(list_of_nothing, empty_directory),
         cmocka_unit_test_teardown(list_tells_live_from_stopped_and_refused, empty_directory),
         cmocka_unit_test_teardown(list_as_json, empty_directory),
+        cmocka_unit_test_teardown(list_does_not_believe_the_future, empty_directory),
+        cmocka_unit_test_teardown(list_sees_the_future_tick, empty_directory),
         cmocka_unit_test_teardown(dump_writes_every_tick, empty_directory),
         cmocka_unit_test_teardown(dump_as_csv, empty_directory),
         cmocka_unit_test_teardown(dump_stops_after_a_count, empty_directory),
@@ -629,6 +700,7 @@ int main(void) {
         cmocka_unit_test_teardown(dump_can_be_stopped_while_its_reader_sleeps, empty_directory),
         cmocka_unit_test_teardown(dump_cannot_write, empty_directory),
         cmocka_unit_test_teardown(watch_in_lines, empty_directory),
+        cmocka_unit_test_teardown(watch_does_not_believe_the_future, empty_directory),
         cmocka_unit_test_teardown(watch_in_a_terminal, empty_directory),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -83,7 +83,12 @@ static void test_access(void **state) {
     handshake.access.host = "evil.example";
     assert_int_equal(status_of(&handshake, &open_house), 421);
     handshake = good();
+    handshake.access.has_two_hosts = true;
+    assert_int_equal(status_of(&handshake, &open_house), 400);
+    handshake = good();
     handshake.access.origin = "http://evil.example";
+    assert_int_equal(status_of(&handshake, &open_house), 403);
+    handshake.access.origin = "";
     assert_int_equal(status_of(&handshake, &open_house), 403);
     memset(guarded.token, 'x', ACCESS_TOKEN_BYTES - 1);
     handshake = good();

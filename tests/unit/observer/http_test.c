@@ -48,6 +48,11 @@ static int start_restless(void **state) {
     return 0;
 }
 
+static int start_besieged(void **state) {
+    *state = server_start(&(struct server_options){.connections_max = 4, .idle_seconds = 600});
+    return 0;
+}
+
 static int stop(void **state) {
     server_stop(*state);
     return 0;
@@ -591,8 +596,21 @@ static void publish_wide(struct omni_publisher *publisher, unsigned count) {
         omni_publish(publisher, &wide);
 }
 
-/* The client reads slowly; meanwhile the source comes back with another schema. What was sent
- * cannot be made whole any more, and must not look whole. */
+/* Turns the loop until the source has a field of that name. */
+static void await_field(struct server *server, const char *name, const char *field) {
+    uint64_t deadline = now_ms() + WAIT_MS;
+    for (;;) {
+        const struct source *source = sources_find(server->sources, name);
+        if (source && omni_table_find(source->table, field))
+            return;
+        server_turn(server);
+        assert_true(now_ms() < deadline);
+    }
+}
+
+/* The client reads a little and stops (what it has not read is more than the kernel keeps for it);
+ * then the source comes back with another schema. What was sent cannot be made whole any more, and
+ * must not look whole. */
 static void a_history_that_breaks_does_not_look_whole(void **state) {
     static const char *const requests[] = {
         "GET /api/history?seconds=1e9 HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n",
@@ -610,14 +628,7 @@ static void a_history_that_breaks_does_not_look_whole(void **state) {
         omni_publisher_close(publisher);
         publisher = publish(server, "thing", other_schema());
         omni_publish(publisher, &(struct other){.other = 1});
-        uint64_t deadline = now_ms() + WAIT_MS;
-        for (;;) {
-            const struct source *source = sources_find(server->sources, "thing");
-            if (source && source->table->field_count == 1)
-                break;
-            server_turn(server);
-            assert_true(now_ms() < deadline);
-        }
+        await_field(server, "thing", "other");
         struct reply rest = client_hear(server, client, NULL);
         assert_true(rest.ended);
         if (!rest.reset) { /* the last chunk would be the sign of a whole answer */
@@ -821,6 +832,99 @@ static void half_requests_make_room_first(void **state) {
     reply_free(&again);
 }
 
+/* ---- Answers that nobody reads ---- */
+
+#define LONG_HISTORY "GET /api/history?seconds=1e9 HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"
+
+enum { SIP_BYTES = 256 };
+
+/* Asks for more than the kernel keeps, and takes only the beginning. */
+static int ask_and_stop(struct server *server) {
+    int client = client_connect_with(server, 32768);
+    client_say(client, LONG_HISTORY);
+    struct reply reply = client_hear(server, client, "instance");
+    assert_int_equal(reply.status, 200);
+    assert_false(reply.ended);
+    reply_free(&reply);
+    return client;
+}
+
+/* Slow, but not nothing. */
+static void sip(int client, struct reply *reply) {
+    reply->text = realloc(reply->text, reply->bytes + SIP_BYTES + 1);
+    assert_non_null(reply->text);
+    ssize_t got = recv(client, reply->text + reply->bytes, SIP_BYTES, MSG_DONTWAIT);
+    assert_true(got > 0 || errno == EAGAIN);
+    reply->bytes += got > 0 ? (size_t)got : 0;
+    reply->text[reply->bytes] = '\0';
+}
+
+/* Comes ten times a second until there is an answer; meanwhile the reader goes on reading. */
+static void come_in(struct server *server, int reader, struct reply *taken) {
+    uint64_t deadline = now_ms() + WAIT_MS;
+    for (int status = 0; status != 200; assert_true(now_ms() < deadline)) {
+        struct reply reply = {0};
+        int client = client_connect(server);
+        bool heard = false;
+        client_say(client, GET("/healthz"));
+        for (uint64_t next = now_ms() + 100; !heard || now_ms() < next;) {
+            server_turn(server);
+            sip(reader, taken);
+            heard = heard || !reply_receive(&reply, client);
+            assert_true(now_ms() < deadline);
+        }
+        reply_parse(&reply);
+        status = reply.status;
+        close(client);
+        reply_free(&reply);
+    }
+}
+
+/* All places are taken by long answers: those that are not read make room, the one that is read
+ * comes to its end. */
+static void answers_that_nobody_reads_make_room(void **state) {
+    struct server *server = *state;
+    struct omni_publisher *publisher = publish(server, "thing", wide_schema());
+    publish_wide(publisher, 3500);
+    await_tick(server, "thing", 3500);
+    int mute[3];
+    struct reply taken = {0};
+    int reader = ask_and_stop(server);
+    for (size_t i = 0; i < 3; i++)
+        mute[i] = ask_and_stop(server);
+    come_in(server, reader, &taken);
+    int fourth = ask_and_stop(server); /* which takes the place that was made */
+    come_in(server, reader, &taken);
+    struct reply rest = client_hear(server, reader, NULL);
+    assert_true(rest.ended);
+    assert_false(rest.reset);
+    assert_true(rest.bytes >= 5);
+    assert_memory_equal(rest.text + rest.bytes - 5, "0\r\n\r\n", 5);
+    omni_publisher_close(publisher);
+    for (size_t i = 0; i < 3; i++)
+        close(mute[i]);
+    close(fourth);
+    close(reader);
+    reply_free(&taken);
+    reply_free(&rest);
+}
+
+static void an_answer_that_nobody_takes_is_ended(void **state) {
+    struct server *server = *state;
+    struct omni_publisher *publisher = publish(server, "thing", wide_schema());
+    publish_wide(publisher, 3500);
+    await_tick(server, "thing", 3500);
+    int mute = ask_and_stop(server);
+    uint64_t deadline = now_ms() + WAIT_MS;
+    for (bool alone = false; !alone; assert_true(now_ms() < deadline)) {
+        struct reply asked = exchange(server, GET("/api/observer"));
+        alone = strstr(asked.body, "\"http_connections\":1,") != NULL;
+        reply_free(&asked);
+    }
+    omni_publisher_close(publisher);
+    close(mute);
+}
+
 static void nonsense_is_survived(void **state) {
     static const char *const cases[] = {
         "\r\n\r\n\r\n",
@@ -881,6 +985,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_idle_connection_is_ended, start_restless, stop),
         cmocka_unit_test_setup_teardown(who_waits_longest_makes_room, start_crowded, stop),
         cmocka_unit_test_setup_teardown(half_requests_make_room_first, start_crowded, stop),
+        cmocka_unit_test_setup_teardown(answers_that_nobody_reads_make_room, start_besieged, stop),
+        cmocka_unit_test_setup_teardown(an_answer_that_nobody_takes_is_ended, start_restless, stop),
         cmocka_unit_test_setup_teardown(nonsense_is_survived, start_restless, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,8 @@ struct fixture {
     struct sources *sources;
     struct omni_publisher *publisher;
     unsigned came, went, changed, ticked, events;
+    uint64_t told; /* ticks of the source when it was told of last */
+    uint64_t most; /* that one drain read */
     struct event event;
     uv_timer_t alarm;
     bool late;
@@ -60,6 +63,9 @@ static void on_ticked(void *context, struct source *source, uint64_t now_ns) {
     struct fixture *fixture = context;
     assert_true(fixture->listens_to_the_future || now_ns >= source->stamp.time.monotonic_ns);
     fixture->ticked++;
+    uint64_t read = source->ticks - fixture->told;
+    fixture->told = source->ticks;
+    fixture->most = read > fixture->most ? read : fixture->most;
 }
 static void on_event(void *context, struct source *source, const struct event *event) {
     (void)source;
@@ -173,6 +179,23 @@ static void reads_what_the_ring_still_holds(void **state) {
     run_until(fixture, only(fixture)->ticks == 50);
     assert_int_equal(only(fixture)->lost, 0);
     assert_int_equal(history_end(only(fixture)->history), 50);
+}
+
+/* However much is there: others have their turn in between, and nothing is left out. */
+static void one_drain_is_bounded(void **state) {
+    enum { TICKS = 20000, SLOTS = 32768, MOST = 4096 };
+    struct fixture *fixture = *state;
+    const struct omni_publisher_options options = {
+        .directory = fixture->directory, .period_ns = PERIOD_NS, .slot_count = SLOTS};
+    assert_int_equal(
+        omni_publisher_open(&fixture->publisher, "thing", thing_schema(), &options, NULL), 0);
+    for (uint64_t i = 1; i <= TICKS; i++)
+        tick(fixture->publisher, i, MODE_REST);
+    start(fixture);
+    assert_in_range(only(fixture)->ticks, 1, MOST);
+    run_until(fixture, only(fixture)->ticks == TICKS);
+    assert_int_equal(only(fixture)->lost, 0);
+    assert_in_range(fixture->most, 1, MOST);
 }
 
 static void counts_what_it_missed(void **state) {
@@ -311,6 +334,32 @@ static void forgets_what_was_removed(void **state) {
     assert_null(sources_at(fixture->sources, 0));
 }
 
+/* Not even the folder can be read then, which says nothing about what is in it. */
+static void keeps_sources_while_no_descriptor_is_left(void **state) {
+    struct fixture *fixture = *state;
+    struct rlimit before;
+    fixture->publisher = publish_as(fixture, thing_schema());
+    start(fixture);
+    run_until(fixture, fixture->came == 1);
+    int next = dup(STDERR_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(open(fixture->directory, O_RDONLY | O_CLOEXEC), -1);
+    /* A scan comes every second, and the loop calls timers in the order of their time. */
+    uv_timer_start(&fixture->alarm, on_alarm, 2500, 0);
+    while (!fixture->late)
+        uv_run(&fixture->loop, UV_RUN_ONCE);
+    fixture->late = false;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(fixture->went, 0);
+    tick(fixture->publisher, 1, MODE_REST);
+    run_until(fixture, only(fixture)->live);
+    assert_int_equal(fixture->came, 1);
+}
+
 static void refuses_rubbish_and_lives_on(void **state) {
     struct fixture *fixture = *state;
     char path[128];
@@ -399,6 +448,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(finds_what_is_there_and_what_comes),
         TEST(reads_what_the_ring_still_holds),
+        TEST(one_drain_is_bounded),
         TEST(counts_what_it_missed),
         TEST(passes_each_transition_once),
         TEST(says_closed),
@@ -407,6 +457,7 @@ int main(void) {
         TEST(stamps_from_the_future_fall_silent_too),
         TEST(another_layout_is_another_source),
         TEST(forgets_what_was_removed),
+        TEST(keeps_sources_while_no_descriptor_is_left),
         TEST(refuses_rubbish_and_lives_on),
         TEST(survives_truncation),
         TEST(follows_at_the_pace_that_is_wanted),

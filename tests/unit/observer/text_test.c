@@ -237,6 +237,39 @@ static void random_bytes_become_clean(void **state) {
     }
 }
 
+static void tells_what_is_utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        bool good;
+    } cases[] = {{"", true},
+                 {"a\n\t\x7f", true},
+                 {"gr\xc3\xbc\xc3\x9f", true},
+                 {"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf", true},
+                 {"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", true},
+                 {"\xef\xbf\xbd", true}, /* the replacement itself, */
+                 {"\xef\xbf", false},    /* a piece of it, */
+                 {"\xef\xbf\xbd\xef\xbf", false},
+                 {"\x80", false},
+                 {"\xc0\x80", false},
+                 {"\xc1\xbf", false},
+                 {"\xc3", false},
+                 {"\xc3\x28", false},
+                 {"\xe0\x9f\xbf", false},
+                 {"\xe2\x82", false},
+                 {"\xe2\x28\xac", false},
+                 {"\xe2\x82\xc0", false},
+                 {"\xed\xa0\x80", false},
+                 {"\xf0\x8f\xbf\xbf", false},
+                 {"\xf0\x9f\x98", false},
+                 {"\xf4\x90\x80\x80", false},
+                 {"\xf5\x80\x80\x80", false},
+                 {"\xff", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (text_is_utf8(cases[i].bytes, strlen(cases[i].bytes)) != cases[i].good)
+            fail_msg("case %zu is not %d", i, cases[i].good);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_text_owns_nothing),
@@ -251,6 +284,7 @@ int main(void) {
         cmocka_unit_test(json_strings_are_escaped_and_repaired),
         cmocka_unit_test(every_character_decodes_to_itself),
         cmocka_unit_test(random_bytes_become_clean),
+        cmocka_unit_test(tells_what_is_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
