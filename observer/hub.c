@@ -17,6 +17,7 @@ enum {
     HEADER_BYTES = 4096,   /* libwebsockets takes no more of all headers together */
     RECEIVE_BYTES = 512,   /* kept for each client; longer messages come in pieces */
     FRAME_BYTES = 1 << 20, /* written in one go, if the socket takes it */
+    ENDING_MAX = 512,      /* sockets: more than the door lets in during a turn of the loop */
     TURN_TO_CLOSE = 3,     /* of the loop, after hub_close() */
     TURN_TO_FREE = 6
 };
@@ -512,23 +513,35 @@ void hub_close(struct hub *hub) {
 
 /* ---- adopting ---- */
 
+/* It is all there, libwebsockets just did not have its turn yet. */
+static bool is_whole(const struct handshaking *handshake) {
+    char bytes[HEADER_BYTES];
+    ssize_t length = recv(handshake->socket, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+    return length > 0 && memmem(bytes, (size_t)length, "\r\n\r\n", 4) != NULL;
+}
+
 /* Half a handshake costs its sender nothing: so the oldest makes room, else a few of them would
- * keep everybody out until their time is over. */
-static void make_room(struct hub *hub) {
+ * keep everybody out until their time is over. Whole ones need no time: they stay. */
+static bool make_room(struct hub *hub) {
+    unsigned at = 0;
     if (hub->handshake_count < hub->handshakes_max)
-        return;
-    stream_kill(hub->handshakes[0].socket);
-    end_handshake(hub, hub->handshakes[0].wsi);
+        return true;
+    while (at < hub->handshake_count && is_whole(&hub->handshakes[at]))
+        at++;
+    if (at == hub->handshake_count)
+        return false;
+    stream_kill(hub->handshakes[at].socket);
+    end_handshake(hub, hub->handshakes[at].wsi);
+    return true;
 }
 
 void hub_adopt(struct hub *hub, int socket) {
-    /* Twice: those that made room are still there until libwebsockets has seen their end. */
-    unsigned most = hub->options.clients_max + 2 * hub->handshakes_max;
-    if (hub->is_closing || hub->sockets >= most) {
+    /* Those that made room are still there until libwebsockets has seen their end. */
+    unsigned most = hub->options.clients_max + hub->handshakes_max + ENDING_MAX;
+    if (hub->is_closing || hub->sockets >= most || !make_room(hub)) {
         close(socket);
         return;
     }
-    make_room(hub);
     stream_tune(socket);
     struct lws *wsi = lws_adopt_socket_vhost(hub->vhost, socket);
     if (wsi != NULL)
