@@ -38,11 +38,11 @@ static void catch_signals(void) {
 
 /* Everything that runs, from start to stop. */
 struct session {
+    struct sensor sensor; /* first: it has cache lines of its own */
     const struct options *options;
     const struct board_kind *kind;
     struct omni_publisher *publisher;
     struct board *board;
-    struct sensor sensor;
     struct loop loop;
 };
 
