@@ -15,3 +15,7 @@ uint64_t clock_now_ns(void) {
 uint64_t clock_wall_ns(void) {
     return read_clock(CLOCK_REALTIME);
 }
+
+uint64_t clock_worked_ns(void) {
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}

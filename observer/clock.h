@@ -16,4 +16,7 @@ uint64_t clock_now_ns(void);
 /* CLOCK_REALTIME, now, in nanoseconds since 1970. It may step. */
 uint64_t clock_wall_ns(void);
 
+/* Processor time that the calling thread has used, in nanoseconds. */
+uint64_t clock_worked_ns(void);
+
 #endif

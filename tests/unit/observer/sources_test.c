@@ -198,6 +198,27 @@ static void one_drain_is_bounded(void **state) {
     assert_in_range(fixture->most, 1, MOST);
 }
 
+/* More than one drain takes, just before the publisher is replaced. */
+static void reads_all_that_the_last_one_left(void **state) {
+    enum { TICKS = 20000, SLOTS = 32768 };
+    struct fixture *fixture = *state;
+    const struct omni_publisher_options options = {
+        .directory = fixture->directory, .period_ns = PERIOD_NS, .slot_count = SLOTS};
+    assert_int_equal(
+        omni_publisher_open(&fixture->publisher, "thing", thing_schema(), &options, NULL), 0);
+    start(fixture);
+    tick(fixture->publisher, 1, MODE_REST);
+    run_until(fixture, only(fixture)->ticks == 1);
+    uint64_t instance = only(fixture)->facts.instance;
+    for (uint64_t i = 2; i <= TICKS; i++)
+        tick(fixture->publisher, i, MODE_REST);
+    omni_publisher_close(fixture->publisher);
+    fixture->publisher = publish_as(fixture, thing_schema());
+    run_until(fixture, only(fixture)->facts.instance != instance);
+    assert_int_equal(only(fixture)->ticks, TICKS);
+    assert_int_equal(only(fixture)->lost, 0);
+}
+
 static void counts_what_it_missed(void **state) {
     struct fixture *fixture = *state;
     fixture->publisher = publish_as(fixture, thing_schema());
@@ -416,10 +437,15 @@ static void follows_at_the_pace_that_is_wanted(void **state) {
     run_until(fixture, only(fixture)->ticks >= ticks + 200);
     assert_true(fixture->ticked - looks < 50);
     sources_want(fixture->sources, only(fixture), 0);
-    looks = fixture->ticked;
-    ticks = only(fixture)->ticks;
-    run_until(fixture, only(fixture)->ticks >= ticks + 200);
-    assert_true(fixture->ticked - looks > 50);
+    /* It must have a processor as often as the publisher has one. */
+    unsigned most = 0;
+    for (unsigned attempt = 0; attempt < 100 && most <= 25; attempt++) {
+        looks = fixture->ticked;
+        ticks = only(fixture)->ticks;
+        run_until(fixture, only(fixture)->ticks >= ticks + 50);
+        most = fixture->ticked - looks;
+    }
+    assert_in_range(most, 26, 50);
     assert_int_equal(only(fixture)->lost, 0);
     end_child(fixture);
 }
@@ -449,6 +475,7 @@ int main(void) {
         TEST(finds_what_is_there_and_what_comes),
         TEST(reads_what_the_ring_still_holds),
         TEST(one_drain_is_bounded),
+        TEST(reads_all_that_the_last_one_left),
         TEST(counts_what_it_missed),
         TEST(passes_each_transition_once),
         TEST(says_closed),
