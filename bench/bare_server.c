@@ -6,6 +6,9 @@
  * send(). Nothing is encoded, no subscription kept, no slow client noticed: what does not fit is
  * left out.
  *
+ * On the wire it is like the observer, else TCP would treat the two differently (README.md): sockets
+ * are tuned by the same function, and a message as long as a hello comes first.
+ *
  *     bare_server BYTES HZ      prints the port on 127.0.0.1 that it listens on
  */
 #include <arpa/inet.h>
@@ -18,9 +21,16 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "observer/stream.h"
 #include "parts/process.h"
 
-enum { CLIENTS_MAX = 10000, FRAME_BYTES_MAX = 65536, EVENTS_AT_A_TIME = 64, BACKLOG = 1024 };
+enum {
+    CLIENTS_MAX = 10000,
+    FRAME_BYTES_MAX = 65536,
+    HELLO_BYTES = 4096,
+    EVENTS_AT_A_TIME = 64,
+    BACKLOG = 1024
+};
 
 struct server {
     int epoll;
@@ -32,18 +42,24 @@ struct server {
     unsigned char frame[FRAME_BYTES_MAX];
 };
 
+/* A message of 126 to 65,535 bytes, with its frame's head. Returns the length of both. */
+static size_t put_frame(unsigned char *frame, const char *op, size_t bytes) {
+    const unsigned char head[] = {0x81, 126, (unsigned char)(bytes >> 8), (unsigned char)bytes};
+    char start[64];
+    size_t length = (size_t)snprintf(start, sizeof start, "{\"op\":\"%s\",\"filler\":\"", op);
+    memcpy(frame, head, sizeof head);
+    memset(frame + sizeof head, 'x', bytes);
+    memcpy(frame + sizeof head, start, length);
+    frame[sizeof head + bytes - 2] = '"';
+    frame[sizeof head + bytes - 1] = '}';
+    return sizeof head + bytes;
+}
+
 static void prepare_frame(struct server *server, size_t bytes) {
-    static const char start[] = "{\"op\":\"status\",\"filler\":\"";
     if (bytes < 126 || bytes > FRAME_BYTES_MAX - 4)
         measure_give_up("a message of %zu bytes: 126 to %d are possible", bytes,
                         FRAME_BYTES_MAX - 4);
-    const unsigned char head[] = {0x81, 126, (unsigned char)(bytes >> 8), (unsigned char)bytes};
-    memcpy(server->frame, head, sizeof head);
-    memset(server->frame + sizeof head, 'x', bytes);
-    memcpy(server->frame + sizeof head, start, sizeof start - 1);
-    server->frame[sizeof head + bytes - 2] = '"';
-    server->frame[sizeof head + bytes - 1] = '}';
-    server->frame_bytes = sizeof head + bytes;
+    server->frame_bytes = put_frame(server->frame, "status", bytes);
 }
 
 static void watch(const struct server *server, int file) {
@@ -73,8 +89,19 @@ static void start_timer(struct server *server, unsigned hz) {
 
 static void accept_all(struct server *server) {
     int client = -1;
-    while ((client = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+    while ((client = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        stream_tune(client);
         watch(server, client);
+    }
+}
+
+static void welcome(int client) {
+    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                                 "Connection: Upgrade\r\n\r\n";
+    unsigned char hello[HELLO_BYTES + 4];
+    size_t length = put_frame(hello, "hello", HELLO_BYTES);
+    (void)send(client, answer, sizeof answer - 1, MSG_NOSIGNAL);
+    (void)send(client, hello, length, MSG_NOSIGNAL);
 }
 
 static bool is_known(const struct server *server, int client) {
@@ -93,8 +120,6 @@ static void drop(struct server *server, int client) {
 
 /* Its request first; later its pongs and subscriptions, which nobody needs. */
 static void read_client(struct server *server, int client) {
-    static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                                 "Connection: Upgrade\r\n\r\n";
     char bytes[4096];
     if (recv(client, bytes, sizeof bytes, MSG_DONTWAIT) <= 0) {
         drop(server, client);
@@ -102,7 +127,7 @@ static void read_client(struct server *server, int client) {
     }
     if (is_known(server, client) || server->client_count == CLIENTS_MAX)
         return;
-    (void)send(client, answer, sizeof answer - 1, MSG_NOSIGNAL);
+    welcome(client);
     server->clients[server->client_count++] = client;
 }
 

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "batch.h"
+#include "frame.h"
 #include "stream.h"
+
+_Static_assert(LWS_PRE >= FRAME_HEAD_BYTES_MAX, "texts have room for a frame's head");
 
 /* ---- coming and going ---- */
 
@@ -88,8 +91,16 @@ static void write_bytes(struct client *client, char *bytes, size_t length,
         client->is_broken = true;
 }
 
+/* Straight to the socket: lws_write() costs about an eighth of what the kernel does for a frame.
+ * What the socket does not take at once is libwebsockets', which sends nothing else before it, no
+ * pong and no close frame, and says so by lws_partial_buffered(). */
 void client_write(struct client *client, const struct text *text) {
-    write_bytes(client, text_bytes(text), text->length, LWS_WRITE_TEXT);
+    size_t head = frame_put_head(text_bytes(text), text->length);
+    char *frame = text_bytes(text) - head;
+    size_t length = head + text->length;
+    size_t taken = stream_send(client->socket, frame, length);
+    if (taken < length)
+        write_bytes(client, frame + taken, length - taken, LWS_WRITE_RAW);
     client->was_told = true;
     client->hub->figures.messages_sent++;
 }

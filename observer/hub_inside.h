@@ -8,7 +8,8 @@
  *   request.c  what a client's messages do
  *
  * The one rule of writing
- *   Frames are written straight to a client that is ready (client_is_ready). What a client that is
+ *   Frames are written straight to the socket of a client that is ready (client_is_ready): nothing of
+ *   an earlier frame waits in libwebsockets. What a client that is
  *   not ready must have is not copied but remembered as a position (the next event, the next
  *   record, "a status", "a hello"), and client_flush() sends it once the socket takes more. Until
  *   that is done the client stays not ready, so nothing overtakes what is owed.
@@ -67,6 +68,7 @@ struct client {
     /* What every frame looks at, in one cache line. */
     struct hub *hub; /* NULL: not one of the hub's (yet, or any more) */
     struct lws *wsi;
+    int socket;
     unsigned close_code; /* not 0: is to be closed as soon as that can be said */
     bool is_backlogged;  /* owed something: see the rule of writing */
     bool is_broken;      /* a write failed: libwebsockets is about to find out too */
@@ -75,8 +77,7 @@ struct client {
     bool by_default;  /* has not subscribed to anything itself */
     bool wants_hello; /* owed: the state of all sources */
     bool is_pinged;   /* and has not answered */
-    int socket;
-    unsigned errors; /* in a row */
+    unsigned errors;  /* in a row */
     struct client *next;
     struct client *previous;
     struct subscription *subscriptions;

@@ -256,6 +256,39 @@ test("a client that does not read disturbs nobody, stays small, and is told what
   }
 });
 
+test("frames stay whole where a client stalls, and pongs come between them", options, async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver({ args: ["--ping-interval", "60", "--blocked-timeout", "60"] });
+  await place.startPublisher({ args: ["--period", "1000"] });
+  const modes = [{ rate: 1000 }, { mode: "every", rate: 2 }, { mode: "every", rate: 1000 }];
+  const clients = await Promise.all(modes.map(async (mode) => {
+    const client = await connect(t, observer);
+    client.send({ ...SUBSCRIBE, ...mode });
+    await client.settle();
+    client.pongs = [];
+    client.socket.on("pong", (payload) => client.pongs.push(payload.toString()));
+    return client;
+  }));
+  const healthy = await connect(t, observer);
+  for (const round of ["first", "second", "third"]) {
+    for (const { socket } of clients) socket.pause();
+    const start = (await healthy.wait(({ op }) => op === "status")).tick;
+    for (const { socket } of clients) socket.ping(round);
+    // Longer than the sockets' buffers last.
+    await healthy.wait(({ op, tick }) => op === "status" && tick > start + 5000);
+    for (const { socket } of clients) socket.resume();
+    for (const client of clients) {
+      await until("its pong", () => client.pongs.at(-1) === round);
+      await client.settle();
+    }
+  }
+  for (const client of clients) {
+    assert.deepEqual(client.pongs, ["first", "second", "third"]);
+    assert.equal(client.socket.readyState, client.socket.OPEN);
+    assertEvents(client);
+  }
+});
+
 test("a client that takes nothing for too long is closed", options, async (t) => {
   const place = await openPlace(t);
   const observer = await place.startObserver({ args: ["--ping-interval", "60", "--blocked-timeout", "1"] });

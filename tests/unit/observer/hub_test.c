@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <uv.h>
 
 #include "fake_sources.h"
@@ -22,6 +24,7 @@ struct scene {
     struct hub *hub;
     struct sources sources;
     struct peer *peers[PEERS_MAX];
+    int near[PEERS_MAX];  /* the hub's sockets */
     bool deaf[PEERS_MAX]; /* does not read */
     size_t count;
 };
@@ -92,6 +95,7 @@ static struct peer *knock(struct scene *scene, const char *more) {
     peer_raw(peer, request, strlen(request));
     hub_adopt(scene->hub, near);
     assert_true(scene->count < PEERS_MAX);
+    scene->near[scene->count] = near;
     scene->peers[scene->count++] = peer;
     return peer;
 }
@@ -532,6 +536,109 @@ static void test_blocked_client_is_ended(void **state) {
     scene_close(scene);
 }
 
+/* ---- frames that the socket does not take whole ---- */
+
+/* Bytes that the kernel has taken of the hub and that have not arrived yet. */
+static int under_way(const struct scene *scene) {
+    int bytes = -1;
+    assert_int_equal(ioctl(scene->near[0], SIOCOUTQ, &bytes), 0);
+    return bytes;
+}
+
+/* Until the kernel takes no more for the first client. Events among the statuses, so that not all
+ * frames are of one length. */
+static void fill(struct scene *scene, struct fake *fake) {
+    int most = 0;
+    scene->deaf[0] = true;
+    for (unsigned unchanged = 0; unchanged < 5;) {
+        for (unsigned i = 0; i < 199; i++)
+            fake_read(&scene->sources, fake);
+        change_mode(fake);
+        tick(scene, fake, 10);
+        unchanged = most > 0 && under_way(scene) == most ? unchanged + 1 : 0;
+        most = under_way(scene);
+    }
+}
+
+/* Reads all that the kernel has, without a turn of the hub's. */
+static void drain(struct scene *scene) {
+    bool has_arrived = false;
+    while (!has_arrived) {
+        has_arrived = under_way(scene) == 0;
+        peer_read(scene->peers[0]);
+        usleep(200);
+    }
+}
+
+/* Something that makes the hub or libwebsockets want to send while the rest of a frame waits. */
+struct interruption {
+    const char *name;
+    unsigned head;
+    const char *payload;
+    unsigned pongs;      /* frames that must follow */
+    unsigned close_code; /* 0: the connection goes on */
+};
+
+static void check_whole(struct scene *scene, struct fake *fake, struct peer *peer,
+                        const struct interruption *interruption) {
+    if (interruption->close_code != 0) {
+        WAIT_FOR(scene, peer->ended);
+        assert_int_equal(peer->length, 0);
+    } else {
+        settle(scene, peer);
+        WAIT_FOR(scene, peer->pongs == interruption->pongs);
+        tick(scene, fake, 1);
+        settle(scene, peer);
+        assert_int_equal(check_events(peer, 1), transitions_newest(fake->shown.transitions));
+    }
+    assert_int_equal(peer->close_code, interruption->close_code);
+    assert_int_equal(peer->pongs, interruption->pongs);
+}
+
+/* Every frame is taken apart and parsed: a byte in the wrong place fails it. Returns whether the
+ * interruption came while the rest of a frame waited; a status, which is short, the kernel mostly
+ * takes whole or not at all. */
+static bool interrupt(const char *mode, const struct interruption *interruption) {
+    struct scene *scene = scene_open(&usual);
+    struct fake *fake = add(scene, "robot");
+    struct peer *peer = join(scene);
+    char text[128];
+    snprintf(text, sizeof text,
+             "{\"op\":\"subscribe\",\"source\":\"robot\",\"mode\":\"%s\",\"rate\":1000}", mode);
+    peer_say(peer, text);
+    settle(scene, peer);
+    fill(scene, fake);
+    peer_frame(peer, interruption->head, interruption->payload, strlen(interruption->payload));
+    change_mode(fake);
+    tick(scene, fake, 20);
+    drain(scene);
+    bool waits = peer->pongs == 0 && peer->close_code == 0;
+    bool is_cut = peer->length > 0;
+    scene->deaf[0] = false;
+    check_whole(scene, fake, peer, interruption);
+    scene_close(scene);
+    return waits && (is_cut || strcmp(mode, "latest") == 0);
+}
+
+static void test_nothing_gets_into_a_frame(void **state) {
+    (void)state;
+    static const char *const modes[] = {"latest", "every"};
+    static const struct interruption interruptions[] = {
+        {"its ping", FINAL | OPCODE_PING, "x", 1, 0},
+        {"its question", FINAL | OPCODE_TEXT, "{\"op\":\"ping\"}", 0, 0},
+        {"a close of the hub's", FINAL | OPCODE_BINARY, "{}", 0, 1003},
+        {"a close of libwebsockets'", FINAL | OPCODE_TEXT, "\xc3\x28", 0, 1007}};
+    for (size_t i = 0; i < sizeof interruptions / sizeof interruptions[0]; i++)
+        for (size_t j = 0; j < sizeof modes / sizeof modes[0]; j++) {
+            /* A full socket may happen to end with a frame, or to take a little more. */
+            unsigned tries = 10;
+            while (tries > 0 && !interrupt(modes[j], &interruptions[i]))
+                tries--;
+            if (tries == 0)
+                fail_msg("mode %s, %s: no frame had to wait", modes[j], interruptions[i].name);
+        }
+}
+
 /* ---- what clients may not do ---- */
 
 static void assert_closed(struct scene *scene, struct peer *peer, unsigned code) {
@@ -793,6 +900,7 @@ int main(void) {
         cmocka_unit_test(test_too_many_events_close),
         cmocka_unit_test(test_events_do_not_go_with_their_source),
         cmocka_unit_test(test_blocked_client_is_ended),
+        cmocka_unit_test(test_nothing_gets_into_a_frame),
         cmocka_unit_test(test_frames_that_close),
         cmocka_unit_test(test_messages_in_pieces),
         cmocka_unit_test(test_errors_are_answered),
