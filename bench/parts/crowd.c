@@ -45,6 +45,7 @@ struct crowd {
     unsigned opened; /* have shaken hands */
     unsigned lost;
     int epoll;
+    uint64_t awake_until_ns;
     char buffer[READ_BYTES];
 };
 
@@ -214,7 +215,10 @@ static void read_client(struct crowd *crowd, struct client *client) {
 
 static void wait_and_read(struct crowd *crowd, int timeout_ms) {
     struct epoll_event events[EVENTS_AT_A_TIME];
-    int count = epoll_wait(crowd->epoll, events, EVENTS_AT_A_TIME, timeout_ms);
+    bool is_awake = crowd->options.lingers && measure_now() < crowd->awake_until_ns;
+    int count = epoll_wait(crowd->epoll, events, EVENTS_AT_A_TIME, is_awake ? 0 : timeout_ms);
+    if (count > 0 && crowd->options.lingers)
+        crowd->awake_until_ns = measure_now() + MILLISECOND_NS;
     for (int i = 0; i < count; i++)
         read_client(crowd, events[i].data.ptr);
 }
@@ -280,6 +284,15 @@ void crowd_run(struct crowd *crowd, uint64_t duration_ns, struct samples *latenc
     for (uint64_t now_ns = measure_now(); now_ns < end_ns; now_ns = measure_now())
         wait_and_read(crowd, (int)((end_ns - now_ns) / MILLISECOND_NS) + 1);
     crowd->latencies = NULL;
+}
+
+bool crowd_await(struct crowd *crowd, uint64_t patience_ns) {
+    uint64_t before = crowd_messages(crowd);
+    uint64_t end_ns = measure_now() + patience_ns;
+    for (uint64_t now_ns = measure_now(); now_ns < end_ns && crowd_messages(crowd) == before;
+         now_ns = measure_now())
+        wait_and_read(crowd, (int)((end_ns - now_ns) / MILLISECOND_NS) + 1);
+    return crowd_messages(crowd) != before;
 }
 
 void crowd_forget(struct crowd *crowd) {

@@ -25,6 +25,7 @@
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,7 @@ struct crowd_options {
     unsigned clients;      /* all of them */
     unsigned silent;       /* so many of them, every other one from the first, never read */
     const char *subscribe; /* a message that each sends first; NULL: none */
+    bool lingers;          /* looks for more for a millisecond before it sleeps (README.md) */
 };
 
 /* What subscribes to the source of robot.h, newest values, at most `rate` (a string) a second. */
@@ -48,6 +50,9 @@ void crowd_close(struct crowd *crowd);
 
 /* Reads for so long. `latencies` (may be NULL) gets one value, in ns, for each `status`. */
 void crowd_run(struct crowd *crowd, uint64_t duration_ns, struct samples *latencies);
+/* Reads until a `status` more has come than there were, or that time has passed. Returns whether one
+ * has. */
+bool crowd_await(struct crowd *crowd, uint64_t patience_ns);
 /* Counts from 0 again. */
 void crowd_forget(struct crowd *crowd);
 

@@ -1,145 +1,16 @@
-// Robots and observers that are killed at any moment and come back: what clients see, what the robot
-// feels, what is kept. The same a thousand times in C: tests/unit/shared/crash_test.c.
+// Robots and observers that are killed and come back: what clients see, what the robot feels, what is kept.
+// A robot that is killed a thousand times: rebirth.test.mjs.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { ask, askJson } from "./raw.mjs";
+import { askJson } from "./raw.mjs";
 import { connect, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 180_000 };
-const KILLS = 60;
 const SUBSCRIBE = { op: "subscribe", source: "robot" };
-
-// ---- statuses that tell whether they are whole (tests/programs/parcel.h) ----
-
-const WORDS = 12;
-
-function assertWhole(serial, words, checksum) {
-  let sum = serial >>> 0;
-  for (let i = 0; i < WORDS; i++) {
-    sum = (sum + Math.imul(i + 1, words[i])) >>> 0;
-    assert.equal(words[i], (Math.imul(serial, 2654435761) + Math.imul(i, 40503)) >>> 0, `word ${i} of ${serial}`);
-  }
-  assert.equal(checksum, sum, `checksum of ${serial}`);
-}
-
-/** `row` begins with the tick. */
-function assertRow([tick, , , serial, ...words]) {
-  assert.equal(serial, tick);
-  assertWhole(serial, words.slice(0, WORDS), words[WORDS]);
-}
-
-/** Checks every message of a client as it comes, and keeps only what they come to. */
-class Judge {
-  constructor(client) {
-    this.statuses = 0;
-    this.rows = 0;
-    this.newest = new Map(); // instance -> the newest tick of its rows
-    this.alive = new Map(); // process id -> instance
-    this.failure = undefined;
-    client.messages = { push: (message) => this.judge(message) };
-  }
-
-  judge(message) {
-    try {
-      this[message.op]?.(message);
-    } catch (error) {
-      this.failure ??= error;
-    }
-  }
-
-  status({ tick, values: { serial, words, checksum } }) {
-    this.statuses++;
-    assert.equal(serial, tick);
-    assertWhole(serial, words, checksum);
-  }
-
-  batch({ instance, rows }) {
-    for (const row of rows) {
-      assertRow(row);
-      assert.ok(row[0] > (this.newest.get(instance) ?? 0), "each tick once, in order");
-      this.newest.set(instance, row[0]);
-      this.rows++;
-    }
-  }
-
-  /** A client that could not take what changed gets it all again. */
-  hello({ sources }) {
-    for (const source of sources) this.source({ source });
-  }
-
-  source({ source: { process, instance } }) {
-    if (process) this.alive.set(process, instance);
-  }
-
-  /** Whether values of that process have been seen. */
-  hasSeen(process) {
-    if (this.failure) throw this.failure;
-    return this.newest.has(this.alive.get(process));
-  }
-}
-
-test(`a robot that is killed ${KILLS} times is seen again each time, and never half`, options, async (t) => {
-  const place = await openPlace(t);
-  const observer = await place.startObserver();
-  const client = await connect(t, observer);
-  const latest = await connect(t, observer);
-  const judges = [new Judge(client), new Judge(latest)];
-  // Period in ns: as fast as it can, and at a pace at which nothing need be lost.
-  const paces = ["0", "100000", "0", "1000000"];
-  const start = (i) => place.start("tests/programs/storm", [place.directory, "robot", "0", paces[i % paces.length]]);
-
-  await (async () => {
-    const first = start(1);
-    await until("it is there", async () => (await ask(observer, "/api/status?source=robot")).status === 200);
-    client.send({ ...SUBSCRIBE, mode: "every", rate: 60 });
-    latest.send({ ...SUBSCRIBE, rate: 1000 });
-    await until("rows", () => judges[0].rows > 0);
-    await first.stop("SIGKILL");
-  })();
-  let seen = 0;
-  for (let i = 0; i < KILLS; i++) {
-    const robot = start(i);
-    // A third of them die before anybody looks, perhaps before they publish at all.
-    if (i % 3 !== 2) {
-      await until(`process ${robot.pid} is seen`, () => {
-        assert.ok(robot.isRunning, robot.stderr);
-        return judges[0].hasSeen(robot.pid);
-      });
-      seen++;
-    }
-    await sleep(Math.random() * 25);
-    await robot.stop("SIGKILL");
-    for (const { failure } of judges) if (failure) throw failure;
-    // What it knew last can still be read.
-    if (i % 10 === 0) {
-      const { tick, values } = await askJson(observer, "/api/status?source=robot");
-      assert.equal(values.serial, tick);
-      assertWhole(values.serial, values.words, values.checksum);
-    }
-  }
-  const last = start(3);
-  await until("the last one is seen", () => judges[0].hasSeen(last.pid) && judges[1].statuses > 0);
-  assert.equal(seen, KILLS - Math.floor(KILLS / 3));
-  for (const { failure } of judges) if (failure) throw failure;
-  assert.ok(judges[0].newest.size > seen, `${judges[0].newest.size} instances`);
-
-  const history = await askJson(observer, "/api/history?source=robot&seconds=3600");
-  assert.deepEqual(history.columns.slice(0, 5), ["instance", "tick", "time", "monotonic", "serial"]);
-  const met = new Map();
-  for (const [instance, ...row] of history.rows) {
-    assertRow(row);
-    if (!met.has(instance)) met.set(instance, 0);
-    assert.equal(instance, [...met.keys()].at(-1), "one instance after the other");
-    assert.ok(row[0] > met.get(instance));
-    met.set(instance, row[0]);
-  }
-  assert.equal(client.socket.readyState, 1);
-  t.diagnostic(`${judges[0].rows} rows of ${judges[0].newest.size} instances and ${judges[1].statuses} statuses checked, ${history.rows.length} rows of history`);
-});
 
 test("the history goes on where the robot was killed", options, async (t) => {
   const place = await openPlace(t);

@@ -29,14 +29,14 @@ const MACHINE = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" }[arch()] ?? ar
 
 export const BUILD = resolve(ROOT, process.env.OMNI_BUILD ?? join("build", MACHINE));
 
-/** Waits until `probe` gives something truthy, and returns that. */
-export async function until(what, probe) {
+/** Waits until `probe`, asked every few milliseconds, gives something truthy, and returns that. */
+export async function until(what, probe, pause = 5) {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const value = await probe();
     if (value) return value;
     if (Date.now() > end) assert.fail(`waited in vain: ${what}`);
-    await sleep(5);
+    await sleep(pause);
   }
 }
 
@@ -92,13 +92,13 @@ export class Place {
     this.programs = [];
   }
 
-  /** Starts a program of the build folder: "omni-robot", "tests/programs/publisher". */
-  start(file, args = [], { env = {} } = {}) {
+  /** Starts a program of the build folder: "omni-robot", "tests/programs/publisher". `input`: "pipe" to talk to it. */
+  start(file, args = [], { env = {}, input = "ignore" } = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("OMNI_"));
     const child = spawn(join(BUILD, file), args, {
       cwd: this.directory,
       env: { ...Object.fromEntries(inherited), HOME: this.directory, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input, "pipe", "pipe"],
     });
     const program = new Program(child, file);
     this.programs.push(program);
@@ -208,9 +208,14 @@ export class Client {
   }
 }
 
+function dialWebSocket(observer, protocols, options) {
+  const scheme = observer.tls ? "wss" : "ws";
+  return new WebSocket(`${scheme}://${observer.address}/ws`, protocols, { ...observer.tls, ...options });
+}
+
 /** Connects; fails where the server refuses. */
 export async function connect(t, observer, { protocols = ["omniscient.v1"], ...options } = {}) {
-  const socket = new WebSocket(`ws://${observer.address}/ws`, protocols, options);
+  const socket = dialWebSocket(observer, protocols, options);
   t.after(() => socket.terminate());
   const client = new Client(socket);
   await once(socket, "open");
@@ -219,7 +224,7 @@ export async function connect(t, observer, { protocols = ["omniscient.v1"], ...o
 
 /** Tries to connect, and returns the status and text of the refusal. */
 export async function refusal(t, observer, { protocols = [], ...options } = {}) {
-  const socket = new WebSocket(`ws://${observer.address}/ws`, protocols, options);
+  const socket = dialWebSocket(observer, protocols, options);
   t.after(() => socket.terminate());
   return new Promise((resolve, reject) => {
     socket.on("error", reject);
