@@ -149,6 +149,25 @@ test("the age of what stands still is true, whatever the visitor's clock says", 
   assert.ok(seconds <= later + 0.1, `the page says ${age}, it is ${later} s now`);
 });
 
+test("a robot whose wall clock is set while it runs stays live, as young as it is", async (t) => {
+  const scene = await Scene.open(t);
+  await scene.publisher("tank", "--period", "5000", "--wall-steps");
+  const page = await scene.page(browser, (await scene.observer()).link);
+  const seen = new Map();
+  await until("an hour back, a year ahead, and right again", async () => {
+    const shown = await look(page);
+    if (shown.claim === "live" && Number(shown.tick) > 0) seen.set(Number(shown.tick), shown);
+    return Math.max(...seen.keys()) - Math.min(...seen.keys()) > 160;
+  });
+  const ticks = [...seen.keys()];
+  const sorted = [...ticks].sort((a, b) => a - b);
+  assert.deepEqual(ticks, sorted, "never back");
+  for (const [tick, { age, fresh }] of seen) {
+    assert.match(age, /^\d+ ms$|^[\d.]+ s$/, `tick ${tick}`);
+    assert.equal(fresh, "yes");
+  }
+});
+
 test("numbers change, nothing moves", async (t) => {
   const scene = await Scene.open(t);
   await scene.robot();

@@ -2,11 +2,14 @@
  * publisher.c - publishes made-up sources whose every value follows from the tick's number
  *
  *     publisher --name NAME [--layout a|b|hostile] [--period MICROSECONDS] [--directory DIR]
- *               [--ticks N]
+ *               [--ticks N] [--first-version N] [--wall-steps]
  *
  * So a test knows what a page must show at tick 1,234. Layout `a` has one field of every kind, `b`
  * is another robot with the same name, `hostile` has markup wherever words may stand. Prints
- * "publishing" once the segment is there. SIGTERM closes it; after N ticks it stays, silent.
+ * "publishing" once the segment is there. SIGTERM closes it; after N ticks it stays, silent. With
+ * --wall-steps its stamps are those of a machine whose wall clock is set while it runs: right at
+ * first, from tick 40 on an hour behind, from tick 80 on a year ahead, from tick 120 on right again,
+ * and so on.
  */
 #include <getopt.h>
 #include <math.h>
@@ -100,6 +103,8 @@ struct settings {
     const struct layout *layout;
     uint64_t period_ns;
     uint64_t ticks;
+    uint32_t first_version;
+    bool wall_steps;
 };
 
 static const struct layout *find_layout(const char *name) {
@@ -114,7 +119,8 @@ static struct settings read_settings(int count, char **words) {
     static const struct option options[] = {
         {"name", required_argument, NULL, 'n'},   {"directory", required_argument, NULL, 'd'},
         {"layout", required_argument, NULL, 'l'}, {"period", required_argument, NULL, 'p'},
-        {"ticks", required_argument, NULL, 't'},  {NULL, 0, NULL, 0}};
+        {"ticks", required_argument, NULL, 't'},  {"first-version", required_argument, NULL, 'f'},
+        {"wall-steps", no_argument, NULL, 'w'},   {NULL, 0, NULL, 0}};
     struct settings settings = {.layout = &layouts[0], .period_ns = 10000000, .ticks = UINT64_MAX};
     for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
         if (option == 'n')
@@ -127,6 +133,10 @@ static struct settings read_settings(int count, char **words) {
             settings.period_ns = strtoull(optarg, NULL, 10) * 1000;
         else if (option == 't')
             settings.ticks = strtoull(optarg, NULL, 10);
+        else if (option == 'f')
+            settings.first_version = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (option == 'w')
+            settings.wall_steps = true;
         else
             exit(2);
     }
@@ -137,6 +147,14 @@ static struct settings read_settings(int count, char **words) {
     return settings;
 }
 
+static struct omni_time stamp(const struct settings *settings, uint64_t tick) {
+    static const int64_t seconds[] = {0, -3600, 31536000};
+    struct omni_time time = omni_time_now();
+    if (settings->wall_steps)
+        time.wall_ns += (uint64_t)(seconds[tick / 40 % 3] * 1000000000);
+    return time;
+}
+
 /* Until SIGTERM or SIGINT, which `ends` holds. */
 static void publish_ticks(struct omni_publisher *publisher, const struct settings *settings,
                           const sigset_t *ends) {
@@ -145,7 +163,7 @@ static void publish_ticks(struct omni_publisher *publisher, const struct setting
     for (uint64_t tick = 1; tick <= settings->ticks; tick++) {
         union any_status status = {0};
         settings->layout->fill(&status, tick);
-        omni_publish(publisher, &status);
+        omni_publish_at(publisher, &status, stamp(settings, tick));
         if (sigtimedwait(ends, NULL, &period) > 0)
             return;
     }
@@ -162,7 +180,8 @@ int main(int count, char **words) {
     sigprocmask(SIG_BLOCK, &ends, NULL);
 
     const struct omni_publisher_options options = {.directory = settings.directory,
-                                                   .period_ns = settings.period_ns};
+                                                   .period_ns = settings.period_ns,
+                                                   .first_version = settings.first_version};
     struct omni_publisher *publisher;
     struct omni_problem problem;
     if (omni_publisher_open(&publisher, settings.name, settings.layout->schema(), &options,
