@@ -76,7 +76,7 @@ static void follow_all_lives(const char *directory, struct talk *talk) {
         /* Nothing is there before the first; from then on there is always something whole. */
         if (error < 0) {
             talk->refused += error != -ENOENT || talk->instances > 0;
-            sched_yield();
+            sleep_us(20);
             continue;
         }
         talk->instances++;
@@ -107,7 +107,7 @@ static bool live_and_die(const struct scratch *scratch, struct talk *talk, int l
     assert_true(publisher > 0);
     bool early = life % 5 == 4;
     while (!early && talk->opened == opened_before && waitpid(publisher, &status, WNOHANG) == 0)
-        sched_yield();
+        sleep_us(20);
     if (life % ATTENDED == 0)
         wait_for_reader(scratch, talk);
     sleep_us((long)(chance(seed) % (early ? 500 : LONGEST_LIFE_US)));
