@@ -20,6 +20,10 @@
 
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Installs the SIGBUS handler, in front of the one that is there. Calling it again is harmless, and
  * puts it in front again. Not while other threads read segments. Returns 0 or -errno. */
 int omni_guard_install(void);
@@ -28,5 +32,9 @@ int omni_guard_install(void);
  * use. */
 int omni_guard_add(void *bytes, size_t size);
 void omni_guard_drop(int place);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,6 +20,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Takes the lock of an open file (opened for writing) without waiting.
  * Returns 0; -EBUSY where somebody else holds it; another -errno. */
 int omni_lock_take(int file);
@@ -36,5 +40,9 @@ int omni_lock_own(const char *path);
 /* The process that wrote itself into the lock file at `path`, if that lock is held now.
  * Returns its id as that process saw it; 0 where nobody holds it or it cannot be told. */
 pid_t omni_lock_owner(const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

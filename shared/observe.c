@@ -100,8 +100,8 @@ static int check_shape(const struct omni_header *header, struct omni_problem *pr
     uint64_t ring_bytes = (uint64_t)header->slot_count * header->slot_bytes;
     if (header->segment_bytes - header->ring_offset < ring_bytes + sizeof(struct omni_end))
         return omni_problem(problem, -EBADMSG,
-                            "its header is corrupt: %u slots of %u bytes do not fit behind "
-                            "ring_offset %u in segment_bytes %llu",
+                            "its header is corrupt: %u slots of %u bytes and the end do not fit "
+                            "behind ring_offset %u in segment_bytes %llu",
                             header->slot_count, header->slot_bytes, header->ring_offset,
                             (unsigned long long)header->segment_bytes);
     if (!is_reserved_space_zero(header))

@@ -35,6 +35,10 @@
 #include <omni/ring.h>
 #include <omni/schema.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct omni_observer; /* opaque */
 
 /* All zero is a good start; NULL means the same. */
@@ -118,5 +122,9 @@ int omni_observer_expect(const struct omni_observer *observer, const struct omni
  * the directory cannot be read. */
 int omni_sources_each(const char *directory, int (*found)(void *context, const char *name),
                       void *context);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

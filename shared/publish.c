@@ -173,7 +173,8 @@ static int own_name(struct omni_publisher *publisher, const char *name, const ch
         return refuse_second(name, omni_lock_owner(path), problem);
     if (lock == -EPERM)
         return omni_problem(problem, -EPERM,
-                            "%s belongs to another user: choose another name, or have it removed",
+                            "%s belongs to another user: choose another name, or have it removed "
+                            "(sudo rm, if no publisher of that user runs)",
                             path);
     if (lock < 0)
         return omni_problem(problem, lock, "cannot make %s: %s", path, strerror(-lock));
@@ -259,7 +260,8 @@ static int reveal(struct omni_publisher *publisher, const char *from, const char
         error = -errno;
     if (error == -EPERM || error == -EACCES)
         return omni_problem(problem, -EPERM,
-                            "%s belongs to another user: choose another name, or have it removed",
+                            "%s belongs to another user: choose another name, or have it removed "
+                            "(sudo rm, if no publisher of that user runs)",
                             path);
     if (error < 0)
         return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));

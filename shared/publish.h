@@ -36,6 +36,10 @@
 #include <omni/ring.h>
 #include <omni/schema.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct omni_publisher; /* opaque */
 
 /* All zero is a good start. */
@@ -82,5 +86,9 @@ void omni_publisher_close(struct omni_publisher *publisher);
 
 /* Both clocks, now. */
 struct omni_time omni_time_now(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

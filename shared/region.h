@@ -20,6 +20,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OMNI_DIRECTORY_DEFAULT "/dev/shm"
 #define OMNI_PATH_BYTES        512u
 
@@ -70,5 +74,9 @@ bool omni_region_is_orphan(const struct omni_region *region);
 
 /* Unmaps and closes. A closed region and NULL are fine. */
 void omni_region_close(struct omni_region *region);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -29,6 +29,10 @@
 
 #include <omni/segment.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Where a ring lies. Pointers into memory of this process; nothing here is shared. */
 struct omni_ring {
     unsigned char *slots;
@@ -81,5 +85,9 @@ int omni_ring_read(const struct omni_ring *ring, uint32_t version, struct omni_s
 /* Copies the newest slot: tries a bounded number of times while the writer laps it, then the slot
  * before. Returns 0; -EAGAIN where nothing was ever written (or the writer laps every try). */
 int omni_ring_newest(const struct omni_ring *ring, struct omni_stamp *stamp, void *payload);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

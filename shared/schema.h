@@ -43,6 +43,10 @@
 
 #include <omni/segment.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A field as a publisher's source declares it: made by OMNI_STATUS, seldom written by hand. */
 struct omni_declaration {
     const char *name;
@@ -212,5 +216,9 @@ bool omni_text_is_clean(const char *text, size_t bytes);
                                                   sizeof(struct status)};                          \
         return &schema;                                                                            \
     }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

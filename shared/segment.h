@@ -41,6 +41,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define OMNI_MAGIC            "OMNISTAT" /* the first eight bytes of every segment */
 #define OMNI_LAYOUT_VERSION   1u
 #define OMNI_BYTE_ORDER       0x01020304u
@@ -168,5 +172,9 @@ static_assert(sizeof(struct omni_end) == 64, "the end is a cache line");
 static_assert(sizeof(struct omni_header) == 256, "the header is four cache lines");
 static_assert(sizeof(struct omni_field) == 96, "a table entry is 96 bytes");
 static_assert(sizeof(struct omni_slot) == 32, "a slot's head is 32 bytes");
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -30,6 +30,10 @@
 
 #include <omni/observe.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* State of a phase-locked loop. Its members are the pacer's own. */
 struct omni_pacer {
     uint64_t period_ns;     /* nominal; 0: none */
@@ -65,5 +69,9 @@ uint64_t omni_pacer_next(const struct omni_pacer *pacer);
  * where this user may not ask to be woken (use a pacer); -EOPNOTSUPP for memory shared between
  * machines. */
 int omni_wait_version(struct omni_observer *observer, uint32_t seen, uint64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,12 +3,13 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { access, constants, copyFile } from "node:fs/promises";
+import { access, constants, copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+import { ask } from "./raw.mjs";
 import { BUILD, openPlace, until } from "./support.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -46,4 +47,46 @@ test("make install puts everything below DESTDIR, and a program builds against i
   await copyFile(join(ROOT, "examples/minimal_publisher.c"), source);
   await run("cc", [source, `-I${image}/usr/include`, `-L${image}/usr/lib`, "-lomni", "-lm", "-o", join(place.directory, "my_robot")]);
   await access(join(place.directory, "my_robot"), constants.X_OK);
+});
+
+const ROVER = `
+#include <omni/observe.h>
+#include <omni/publish.h>
+#include <omni/wait.h>
+#define MODES(LABEL) LABEL(ROVER_IDLE, "idle") LABEL(ROVER_DRIVES, "drives")
+#define ROVER(FIELD)                                               \\
+    FIELD(number, f64, speed, "m/s", 0, 2, "Over ground")           \\
+    FIELD(numbers, f32, wheels, 2, "%", -100, 100, "Left and right") \\
+    FIELD(choice, mode, MODES, "What it does")                       \\
+    FIELD(flag, lights, "Whether they are on")
+OMNI_ENUM(rover_mode, MODES)
+OMNI_STATUS(rover, ROVER)
+int main(int, char **words) {
+    omni_publisher *publisher = nullptr;
+    omni_publisher_options options = {};
+    omni_problem problem;
+    options.directory = words[1];
+    if (omni_publisher_open(&publisher, "rover", rover_schema(), &options, &problem) < 0)
+        return 2;
+    rover status = {};
+    status.speed = 1.5;
+    status.mode = ROVER_DRIVES;
+    omni_publish(publisher, &status);
+    omni_publisher_close(publisher);
+}
+`;
+
+test("a publisher in C++ builds, and shows what it publishes", options, async (t) => {
+  const place = await openPlace(t);
+  const source = join(place.directory, "rover.cpp");
+  await writeFile(source, ROVER);
+  const headers = join(BUILD, "include");
+  await run("g++", ["-std=c++17", "-Wall", "-Wextra", "-Werror", `-I${headers}`, source, join(BUILD, "libomni.a"), "-lm", "-o", join(place.directory, "rover")]);
+  await run(join(place.directory, "rover"), [place.directory]);
+  const observer = await place.startObserver();
+  const { values } = await until("its status", async () => {
+    const answer = await ask(observer, "/api/status?source=rover");
+    return answer.status === 200 && JSON.parse(answer.text);
+  });
+  assert.deepEqual(values, { speed: 1.5, wheels: [0, 0], mode: "drives", lights: false });
 });
