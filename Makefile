@@ -59,6 +59,7 @@ all: deps
 	@$(MAKE) --no-print-directory programs
 
 programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(EXAMPLES)
+	@:
 units: $(UNIT)
 helpers: $(HELPERS)
 benches: $(BENCHES)

@@ -7,7 +7,7 @@
 
 #define MODES(LABEL) LABEL(TANK_FILLING, "filling") LABEL(TANK_DRAINING, "draining")
 #define TANK(FIELD)                                                                                \
-    FIELD(number, f64, level, "l", 0, 100, "Water in the tank")                                    \
+    FIELD(number, f64, level, "%", 0, 100, "Water in the tank")                                    \
     FIELD(numbers, f32, temperature, 2, "°C", 0, 60, "At the bottom and at the top")               \
     FIELD(choice, mode, MODES, "What the valve does")
 OMNI_ENUM(tank_mode, MODES)

@@ -47,7 +47,7 @@ test("it is on the dashboard of an observer that knew nothing of it", options, a
     ...scalar, name, type, count, unit, minimum, maximum, description, ...(labels && { labels }),
   }));
   assert.deepEqual(fields, [
-    { ...scalar, name: "level", type: "f64", unit: "l", minimum: 0, maximum: 100, description: "Water in the tank" },
+    { ...scalar, name: "level", type: "f64", unit: "%", minimum: 0, maximum: 100, description: "Water in the tank" },
     { ...scalar, name: "temperature", type: "f32", count: 2, unit: "°C", minimum: 0, maximum: 60, description: "At the bottom and at the top" },
     { ...scalar, name: "mode", type: "enum", minimum: 0, maximum: 1, description: "What the valve does", labels: ["filling", "draining"] },
   ]);
