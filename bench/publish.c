@@ -38,10 +38,13 @@ struct size {
     void (*copy)(void *context, const void *status, struct omni_time time);
 };
 
+/* What a loop does between its ticks. */
+enum pause { SLEEPS, SPINS, TIGHT };
+
 /* One measured publisher: what goes into its process and what comes back. */
 struct run {
     const struct size *size;
-    enum { SLEEPS, SPINS, TIGHT } pause;
+    enum pause pause;
     bool certain_wake;
     size_t iterations;
     struct samples *costs[CONTENDERS];
@@ -130,7 +133,7 @@ static void measure_unread(const struct size *size) {
     for (size_t i = 0; i < sizeof pauses / sizeof pauses[0]; i++) {
         char claim[96];
         struct run run = run_open(size, pauses[i].iterations);
-        run.pause = i;
+        run.pause = (enum pause)i;
         run_alone(&run);
         snprintf(claim, sizeof claim, "publish %zu bytes %s, no reader", size->bytes,
                  pauses[i].how);
@@ -152,9 +155,10 @@ static void say_calls(struct run *run, uint64_t followed) {
     row_print(&row);
 }
 
-static void measure_followed(const char *build, const struct size *size) {
+static void measure_followed(const char *build, const struct size *size, enum pause pause) {
     char claim[96];
     struct run run = run_open(size, PACED_ITERATIONS);
+    run.pause = pause;
     process_clear_directory();
     struct service service = service_start(build, NULL);
     pid_t robot = process_fork(CORE_ROBOT, run_contest, &run);
@@ -168,7 +172,8 @@ static void measure_followed(const char *build, const struct size *size) {
         measure_give_up("the publishing process did not finish");
     crowd_close(crowd);
     service_end(&service);
-    snprintf(claim, sizeof claim, "publish %zu bytes at 1 kHz, an observer following", size->bytes);
+    snprintf(claim, sizeof claim, "publish %zu bytes at 1 kHz%s, an observer following",
+             size->bytes, pause == SPINS ? ", spinning in between" : "");
     say(&run, claim, 2);
     say_calls(&run, followed);
     run_close(&run);
@@ -211,7 +216,8 @@ int main(int count, char **arguments) {
     for (size_t i = 0; i < SIZES; i++)
         measure_unread(&sizes[i]);
     for (size_t i = 0; i < SIZES; i++)
-        measure_followed(arguments[1], &sizes[i]);
+        for (enum pause pause = SLEEPS; pause <= SPINS; pause++)
+            measure_followed(arguments[1], &sizes[i], pause);
     show_that_calls_count(&sizes[0]);
     return 0;
 }
