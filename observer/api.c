@@ -85,13 +85,13 @@ unsigned api_sources(const struct api *api, struct text *body) {
 /* The source that is asked for, or NULL with a sentence. */
 static const struct source *find_source(const struct api *api, const struct api_query *query,
                                         struct text *body) {
-    struct source *first = sources_at(api->sources, 0);
-    struct source *source = query->source ? sources_find(api->sources, query->source) : first;
+    struct source *source =
+        query->source ? sources_find(api->sources, query->source) : sources_default(api->sources);
     if (source) {
         sources_look(api->sources, source);
         return source;
     }
-    if (!first) {
+    if (!sources_at(api->sources, 0)) {
         text_string(body, "There is no source yet: no robot has published anything.");
         return NULL;
     }

@@ -458,13 +458,13 @@ bool client_unsubscribe(struct client *client, const char *name) {
 
 void client_subscribe_by_default(struct client *client, uint64_t now_ns) {
     const struct hub *hub = client->hub;
-    const struct source *first = hub->sources != NULL ? sources_at(hub->sources, 0) : NULL;
+    const struct source *source = hub->sources != NULL ? sources_default(hub->sources) : NULL;
     struct message message = {
         .op = MESSAGE_subscribe, .mode = CHANNEL_LATEST, .rate = MESSAGE_RATE_DEFAULT};
-    if (first == NULL || first->hub == NULL || client->subscriptions != NULL)
+    if (source == NULL || source->hub == NULL || client->subscriptions != NULL)
         return;
-    memcpy(message.source, first->name, sizeof message.source);
-    client_subscribe(client, first->hub, &message, now_ns);
+    memcpy(message.source, source->name, sizeof message.source);
+    client_subscribe(client, source->hub, &message, now_ns);
 }
 
 void client_wake(struct client *client, struct feed *feed, uint64_t now_ns) {

@@ -4,7 +4,7 @@
  *   GET /, /main.js, …                        the embedded page (gzip, ETag/304)
  *   GET /?token=…                             303 to / with the cookie
  *   GET /api/sources                          all sources with their schemas, and what was refused
- *   GET /api/status?source=                   the newest status (default: the first source)
+ *   GET /api/status?source=                   the newest status (default: the first that is live)
  *   GET /api/history?source=&seconds=&format= the last seconds, JSON or CSV, streamed
  *   GET /api/observer                         the observer's own figures
  *   GET /healthz                              200 while the loop turns; no token needed

@@ -563,6 +563,14 @@ struct source *sources_find(const struct sources *sources, const char *name) {
     return sources_at(sources, index_of(sources, name));
 }
 
+struct source *sources_default(const struct sources *sources) {
+    struct source *source;
+    for (size_t i = 0; (source = sources_at(sources, i)) != NULL; i++)
+        if (source->live)
+            return source;
+    return sources_at(sources, 0);
+}
+
 bool sources_refusal(const struct sources *sources, size_t index, const char **name,
                      const char **problem) {
     if (index >= sources->refusal_count)

@@ -86,6 +86,9 @@ void sources_look(struct sources *sources, struct source *source);
 /* The sources, sorted by name: index 0, 1, …; NULL past the end. */
 struct source *sources_at(const struct sources *sources, size_t index);
 struct source *sources_find(const struct sources *sources, const char *name);
+/* Which one is meant where none is named: the first by name that is live, else the first; NULL:
+ * there is none. */
+struct source *sources_default(const struct sources *sources);
 
 /* Segments that were refused: fills name and problem of number `index`; false past the end. */
 bool sources_refusal(const struct sources *sources, size_t index, const char **name,

@@ -57,6 +57,10 @@ struct source *sources_find(const struct sources *sources, const char *name) {
     return NULL;
 }
 
+struct source *sources_default(const struct sources *sources) {
+    return sources_at(sources, 0);
+}
+
 bool sources_refusal(const struct sources *sources, size_t index, const char **name,
                      const char **problem) {
     if (index > 0 || sources->refused == NULL)

@@ -464,8 +464,35 @@ static void keeps_them_sorted(void **state) {
     assert_string_equal(sources_at(fixture->sources, 1)->name, "b");
     assert_string_equal(sources_at(fixture->sources, 2)->name, "m");
     assert_string_equal(sources_at(fixture->sources, 3)->name, "z");
+    assert_null(sources_at(fixture->sources, 4));
     for (size_t i = 0; i < 4; i++)
         omni_publisher_close(publishers[i]);
+}
+
+static void means_a_live_one_where_none_is_named(void **state) {
+    struct fixture *fixture = *state;
+    const char *const names[] = {"c", "a", "b"};
+    const struct omni_publisher_options options = {.directory = fixture->directory};
+    struct omni_publisher *publishers[3];
+    start(fixture);
+    assert_null(sources_default(fixture->sources));
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(
+            omni_publisher_open(&publishers[i], names[i], thing_schema(), &options, NULL), 0);
+        tick(publishers[i], 1, MODE_REST);
+    }
+    run_until(fixture, sources_at(fixture->sources, 2) != NULL);
+    for (size_t i = 0; i < 3; i++)
+        run_until(fixture, sources_at(fixture->sources, i)->live);
+    assert_string_equal(sources_default(fixture->sources)->name, "a");
+    omni_publisher_close(publishers[1]);
+    run_until(fixture, !sources_find(fixture->sources, "a")->live);
+    assert_string_equal(sources_default(fixture->sources)->name, "b");
+    omni_publisher_close(publishers[0]);
+    omni_publisher_close(publishers[2]);
+    run_until(fixture, !sources_find(fixture->sources, "b")->live &&
+                           !sources_find(fixture->sources, "c")->live);
+    assert_string_equal(sources_default(fixture->sources)->name, "a");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -489,6 +516,7 @@ int main(void) {
         TEST(survives_truncation),
         TEST(follows_at_the_pace_that_is_wanted),
         TEST(keeps_them_sorted),
+        TEST(means_a_live_one_where_none_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
