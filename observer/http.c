@@ -200,12 +200,14 @@ static enum MHD_Result answer_asset(const struct request *request, const struct 
 /* The link with the token was opened: the token goes into a cookie and out of the address. */
 static enum MHD_Result answer_welcome(const struct request *request) {
     const struct access *access = request->http->access;
+    const char *scheme = header_of(request, "X-Forwarded-Proto"); /* from a proxy that does TLS */
+    bool is_tls = scheme && strcasecmp(scheme, "https") == 0;
     char cookie[sizeof access->cookie_name + ACCESS_TOKEN_BYTES + 80];
     struct MHD_Response *response = static_response(0, "");
     if (!response)
         return MHD_NO;
-    (void)snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/; Max-Age=%d",
-                   access->cookie_name, access->token, YEAR_SECONDS);
+    (void)snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/; Max-Age=%d%s",
+                   access->cookie_name, access->token, YEAR_SECONDS, is_tls ? "; Secure" : "");
     add_header(response, MHD_HTTP_HEADER_SET_COOKIE, cookie);
     add_header(response, MHD_HTTP_HEADER_LOCATION, "/");
     add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");

@@ -62,7 +62,8 @@ test("behind nginx: the link, the cookie, the page and live values", options, as
     const origin = `https://${host}`;
     const welcome = await ask(proxy, `/?token=${observer.token}`, { headers: { host } });
     assert.deepEqual([welcome.status, welcome.headers.location], [303, "/"], "whatever the name is");
-    const [cookie] = welcome.headers["set-cookie"][0].split("; ");
+    const [cookie, ...flags] = welcome.headers["set-cookie"][0].split("; ");
+    assert.ok(flags.includes("Secure"), "it came by TLS and never goes without");
     assert.equal(cookie.split("=")[1], observer.token);
     const headers = { host, cookie };
     const page = await ask(proxy, "/", { headers: { ...headers, "accept-encoding": "gzip" } });
