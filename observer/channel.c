@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SECOND_NS     UINT64_C(1000000000)
+#include "clock.h"
+
 #define MEMBERS_FIRST ((size_t)4)
 
 static struct channel *find(const struct channels *channels, enum channel_mode mode,
@@ -20,7 +21,7 @@ static struct channel *make(enum channel_mode mode, unsigned rate) {
         return NULL;
     channel->mode = mode;
     channel->rate = rate;
-    channel->interval_ns = SECOND_NS / rate;
+    channel->interval_ns = CLOCK_NS_A_SECOND / rate;
     return channel;
 }
 

@@ -19,7 +19,7 @@ void client_begin(struct client *client, struct hub *hub, struct lws *wsi) {
     client->socket = lws_get_socket_fd(wsi);
     client->by_default = true;
     client->wants_hello = true;
-    client->ping_ns = now_ns + hub->options.ping_seconds * HUB_SECOND_NS;
+    client->ping_ns = now_ns + hub->options.ping_seconds * CLOCK_NS_A_SECOND;
     text_open(&client->incoming, 0);
     text_open(&client->replies, 0);
     client->next = hub->clients;
@@ -331,7 +331,7 @@ void client_say_why(const struct client *client) {
 /* ---- the beat ---- */
 
 static void beat_backlogged(struct client *client, uint64_t now_ns) {
-    uint64_t limit = client->hub->options.blocked_seconds * HUB_SECOND_NS;
+    uint64_t limit = client->hub->options.blocked_seconds * CLOCK_NS_A_SECOND;
     uint64_t taken = stream_taken(client->socket);
     if (taken != client->taken_bytes) {
         client->taken_bytes = taken;
@@ -352,7 +352,7 @@ static void beat_ping(struct client *client, uint64_t now_ns) {
     }
     write_bytes(client, buffer + LWS_PRE, 1, LWS_WRITE_PING);
     client->is_pinged = true;
-    client->ping_ns = now_ns + client->hub->options.ping_seconds * HUB_SECOND_NS;
+    client->ping_ns = now_ns + client->hub->options.ping_seconds * CLOCK_NS_A_SECOND;
 }
 
 static void beat_alive(struct client *client) {

@@ -6,10 +6,10 @@
 #include "batch.h"
 
 /* Below a second, because the beat itself is not that punctual. */
-#define SILENT_NS (HUB_SECOND_NS * 9 / 10)
+#define SILENT_NS (CLOCK_NS_A_SECOND * 9 / 10)
 
 /* A status tells its own age: it is made anew for whoever comes later than this. */
-#define STATUS_KEPT_NS (HUB_SECOND_NS / 1000)
+#define STATUS_KEPT_NS (CLOCK_NS_A_SECOND / 1000)
 
 static struct subscription *subscription_of(struct channel_member *member) {
     return (struct subscription *)member;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "catalog.h"
@@ -329,14 +328,12 @@ struct feed *hub_feed(const struct hub *hub, const char *name) {
 }
 
 void hub_write_hello(struct hub *hub, struct text *text) {
-    struct timespec wall;
     uint64_t now_ns = uv_hrtime();
-    clock_gettime(CLOCK_REALTIME, &wall);
     text_clear(text);
     text_string(text, "{\"op\":\"hello\",\"protocol\":\"" HANDSHAKE_PROTOCOL
                       "\",\"version\":\"" OMNI_VERSION "\"");
     text_format(text, ",\"instance\":\"%016" PRIx64 "\",\"time\":", hub->instance);
-    encode_microseconds(text, (uint64_t)wall.tv_sec * HUB_SECOND_NS + (uint64_t)wall.tv_nsec);
+    encode_microseconds(text, clock_wall_ns());
     text_string(text, ",\"monotonic\":");
     encode_microseconds(text, now_ns);
     text_string(text, ",");

@@ -24,18 +24,18 @@
 #include <uv.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "hub.h"
 #include "message.h"
 #include "text.h"
 
-#define HUB_SECOND_NS         UINT64_C(1000000000)
 #define HUB_SUBSCRIPTIONS_MAX 64u
-#define HUB_ERRORS_MAX        10u                  /* in a row; then the client is closed */
-#define HUB_BATCH_BYTES_MAX   ((size_t)256 * 1024) /* of one batch message, about */
-#define HUB_REPLIES_BYTES_MAX ((size_t)16 * 1024)  /* of answers waiting for one client */
-#define HUB_EVENT_BYTES       UINT64_C(256)        /* of one event message, about */
-#define HUB_CATCH_UP_NS       (2 * HUB_SECOND_NS)  /* mode every: older rows are left out */
-#define HUB_CLOSE_GRACE_NS    (5 * HUB_SECOND_NS)  /* from close_code to a hard end */
+#define HUB_ERRORS_MAX        10u                     /* in a row; then the client is closed */
+#define HUB_BATCH_BYTES_MAX   ((size_t)256 * 1024)    /* of one batch message, about */
+#define HUB_REPLIES_BYTES_MAX ((size_t)16 * 1024)     /* of answers waiting for one client */
+#define HUB_EVENT_BYTES       UINT64_C(256)           /* of one event message, about */
+#define HUB_CATCH_UP_NS       (2 * CLOCK_NS_A_SECOND) /* mode every: older rows are left out */
+#define HUB_CLOSE_GRACE_NS    (5 * CLOCK_NS_A_SECOND) /* from close_code to a hard end */
 #define HUB_BEAT_MS           1000u
 
 #define HUB_TRY_AGAIN_LATER 1013u /* the one close code that libwebsockets has no name for */
