@@ -34,6 +34,17 @@ static void answer_unknown_source(struct client *client, const char *name, uint6
 
 typedef void handle_op(struct client *client, const struct message *message, uint64_t now_ns);
 
+/* Before the events that it asks for, and after any that an earlier subscription was sent: until then
+ * a client cannot know which of the two a live event is of. */
+static void answer_subscribed(struct client *client, const char *source, uint64_t now_ns) {
+    struct text *text = &client->hub->scratch;
+    text_clear(text);
+    text_string(text, "{\"op\":\"subscribed\",\"source\":");
+    text_json_string(text, source, strlen(source));
+    text_string(text, "}");
+    client_reply(client, text, now_ns);
+}
+
 static void handle_subscribe(struct client *client, const struct message *message,
                              uint64_t now_ns) {
     struct feed *feed = hub_feed(client->hub, message->source);
@@ -50,7 +61,9 @@ static void handle_subscribe(struct client *client, const struct message *messag
         answer_error(client, &problem, now_ns);
     else if (error < 0)
         client_close(client, HUB_TRY_AGAIN_LATER, "no memory", now_ns);
-    else
+    else if (message->has_events_after)
+        answer_subscribed(client, message->source, now_ns);
+    if (error == 0)
         client->errors = 0;
 }
 

@@ -375,6 +375,11 @@ static void test_events_come_once_and_in_order(void **state) {
     peer_say(back, "{\"op\":\"subscribe\",\"source\":\"robot\",\"rate\":1,\"events_after\":40}");
     WAIT_FOR(scene, peer_count(back, "event") == 60);
     settle(scene, back);
+    assert_string_equal(word_of(peer_last(back, "subscribed"), "source"), "robot");
+    size_t answer = 0;
+    while (!is_op(back->messages[answer], "subscribed"))
+        assert_false(is_op(back->messages[answer++], "event"));
+    assert_int_equal(peer_count(latest, "subscribed"), 0);
     assert_int_equal(number_of(peer_last(back, "event"), "sequence"), 100);
     assert_int_equal(peer_count(back, "event"), 60);
     scene_close(scene);
