@@ -150,6 +150,19 @@ static bool only_white_space(const char *bytes, const char *end) {
     return bytes == end;
 }
 
+/* cJSON's strings would end there: "sound\u0000x" is not "sound". */
+static bool has_escaped_nul(const char *bytes, size_t length) {
+    static const char nul[] = "\\u0000";
+    for (size_t i = 0; i + sizeof nul - 1 <= length; i++) {
+        if (bytes[i] != '\\')
+            continue;
+        if (memcmp(bytes + i, nul, sizeof nul - 1) == 0)
+            return true;
+        i++; /* what is escaped: another backslash, maybe */
+    }
+    return false;
+}
+
 int message_parse(struct message *message, struct message_error *error, const char *bytes,
                   size_t length) {
     const char *rest = bytes;
@@ -158,6 +171,8 @@ int message_parse(struct message *message, struct message_error *error, const ch
     int result = 0;
     if (object == NULL || !only_white_space(rest, bytes + length))
         result = fail(error, MESSAGE_BAD_JSON, "not JSON: near byte %zu", (size_t)(rest - bytes));
+    if (result == 0 && has_escaped_nul(bytes, length))
+        result = fail(error, MESSAGE_BAD_MESSAGE, "no string of a message has a NUL in it");
     if (result == 0)
         result = take_op(&parsed, error, object);
     if (result == 0)

@@ -111,7 +111,9 @@ static void test_not_a_message(void **state) {
                                         "{\"OP\":\"ping\"}",
                                         "[{\"op\":\"ping\"}]",
                                         "{\"op\":\"subscribe\"}",
-                                        "{\"op\":\"unsubscribe\"}"};
+                                        "{\"op\":\"unsubscribe\"}",
+                                        "{\"op\":\"ping\\u0000x\"}",
+                                        "{\"op\":\"ping\",\"id\\u0000\":1}"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         refuse(texts[i], MESSAGE_BAD_MESSAGE);
 }
@@ -120,6 +122,7 @@ static void test_unknown_op(void **state) {
     (void)state;
     refuse("{\"op\":\"drive\",\"power\":100}", MESSAGE_UNKNOWN_OP);
     refuse("{\"op\":\"\"}", MESSAGE_UNKNOWN_OP);
+    refuse("{\"op\":\"ping\\\\u0000\"}", MESSAGE_UNKNOWN_OP);
     refuse("{\"op\":\"Subscribe\",\"source\":\"robot\"}", MESSAGE_UNKNOWN_OP);
 }
 
