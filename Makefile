@@ -44,7 +44,9 @@ UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PUBLIC   := guard lock observe publish region ring schema segment wait
-ASSETS   := $(shell find web -type f ! -name '*.json' ! -name '*.md' | LC_ALL=C sort)
+UPLOT    := $(addprefix web/node_modules/uplot/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
+PAGE     := $(shell find web -name node_modules -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort)
+ASSETS   := web/favicon.svg web/index.html web/main.js web/style.css $(UPLOT)
 
 # V=1 shows the commands.
 V     ?=
@@ -134,9 +136,11 @@ $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
 
 # ---- the page, embedded ----------------------------------------------------------------------------
 
-$(BUILD)/assets.h: $(ASSETS) scripts/embed
+$(BUILD)/assets.h: $(PAGE) web/node_modules/.package-lock.json scripts/embed
 	@mkdir -p $(@D)
 	@scripts/embed $(BUILD) $(ASSETS) >$@
+web/node_modules/.package-lock.json: web/package-lock.json
+	@scripts/deps build
 $(BUILD)/observer/assets.o: $(BUILD)/assets.h
 $(BUILD)/observer/assets.o: ALL_CPPFLAGS += -I$(BUILD)
 

@@ -6,7 +6,7 @@
 
 import { ClockOffset } from "./clock.js";
 import { PROBE_MS, backOff, isLoopback, judgeProbe, judgeRefusal, judgeSilence } from "./link.js";
-import { GOING_AWAY, PROTOCOL, parseMessage } from "./protocol.js";
+import { GOING_AWAY, openSocket, parseMessage } from "./protocol.js";
 
 /** @import { PageClock } from "./clock.js" */
 /** @import { Link } from "./link.js" */
@@ -76,10 +76,7 @@ export class Connection {
 
   #open() {
     const round = ++this.#round;
-    const url = new URL("ws", location.href);
-    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    url.search = url.hash = "";
-    const socket = new WebSocket(url, PROTOCOL);
+    const socket = openSocket();
     this.#socket = socket;
     this.#pings.clear();
     let asked = this.clock.now();

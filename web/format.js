@@ -218,3 +218,20 @@ function formatPace({ period, process }) {
 export function explain(claim, source) {
   return EXPLANATIONS[claim](source?.name ?? "The source", source);
 }
+
+/**
+ * A moment of the wall clock, as exact as the distance of an axis' labels needs.
+ * @param {number} time µs since 1970
+ * @param {number} step µs
+ */
+export function timeLabel(time, step) {
+  const date = new Date(time / 1000);
+  const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
+  const minutes = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  if (step >= 60e6) return minutes;
+  const seconds = `${minutes}:${two(date.getSeconds())}`;
+  if (step >= 1e6) return seconds;
+  const digits = step >= 1e5 ? 1 : step >= 1e4 ? 2 : step >= 1e3 ? 3 : 6;
+  const part = String(Math.floor(time % 1e6)).padStart(6, "0");
+  return `${seconds}.${part.slice(0, digits)}`;
+}

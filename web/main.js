@@ -2,16 +2,14 @@
 
 import { PageClock } from "./clock.js";
 import { Connection } from "./connection.js";
-import { formatAge } from "./format.js";
+import { Dashboard } from "./dashboard.js";
+import { readHash, writeHash } from "./layout.js";
 import { Model, judge } from "./state.js";
-import { byId, liveText } from "./views/dom.js";
-import { fieldsView } from "./views/fields.js";
+import { byId } from "./views/dom.js";
 import { headerView } from "./views/header.js";
 import { noticeView } from "./views/notice.js";
-import { isOmniRobot, robotView } from "./views/robot.js";
 
-/** @import { Schema, ServerMessage, Values } from "./protocol.js" */
-/** @import { Verdict } from "./state.js" */
+/** @import { ServerMessage } from "./protocol.js" */
 
 /** Ages grow also while nothing arrives, ms. */
 const AGE_STEP = 200;
@@ -19,6 +17,8 @@ const AGE_STEP = 200;
 const REFUSED_STEP = 3000;
 /** Statuses a second: what a screen shows. */
 const RATE = 60;
+/** Figures are for reading: nobody reads more of them, and each costs a layout, ms. */
+const FIGURES_STEP = 45;
 
 const model = new Model();
 const clock = new PageClock(
@@ -28,10 +28,13 @@ const clock = new PageClock(
 const connection = new Connection(clock, { message: receive, link: draw });
 const header = headerView(pick);
 const notice = noticeView(byId("notice"));
-const panels = panelsView();
 let subscribed = "";
 let scheduled = false;
+/** When the figures were last written, ms, and under which claim. */
+let written = -Infinity;
+let claimed = "";
 let failed = false;
+const dashboard = new Dashboard(model, { draw, send: (message) => connection.send(message) });
 
 /** @returns {number | null} the observer's monotonic time, µs */
 function observerNow() {
@@ -51,28 +54,20 @@ function receive(message) {
 
 /** Subscribes to the source that is looked at, and to no other. */
 function follow() {
-  const wanted = hashName();
+  const wanted = readHash(location.hash).source;
   if (wanted !== model.selected && model.sources.has(wanted)) model.select(wanted);
   const { selected } = model;
   const source = model.current();
   if (selected === subscribed || !source || source.reason === "removed") return;
   if (subscribed) connection.send({ op: "unsubscribe", source: subscribed });
-  const sent = connection.send({ op: "subscribe", source: selected, mode: "latest", rate: RATE });
-  subscribed = sent ? selected : "";
-}
-
-/** The source that the page's address names; "" where it names none. */
-function hashName() {
-  try {
-    return decodeURIComponent(location.hash.slice(1));
-  } catch {
-    return "";
-  }
+  const events_after = source.events.after(model.observer);
+  const subscription = { op: "subscribe", source: selected, mode: "latest", rate: RATE };
+  subscribed = connection.send({ ...subscription, events_after }) ? selected : "";
 }
 
 /** @param {string} name */
 function pick(name) {
-  history.replaceState(null, "", `#${encodeURIComponent(name)}`);
+  history.replaceState(null, "", writeHash(name));
   follow();
   draw();
 }
@@ -83,47 +78,19 @@ function draw() {
   requestAnimationFrame(() => {
     scheduled = false;
     const verdict = judge(connection.link, model.current(), observerNow());
-    header(model, verdict);
-    notice(model, verdict.claim);
-    panels(verdict);
+    dashboard.load.frame();
+    // Figures and what is claimed of them change in the same frame.
+    const isOther = verdict.claim !== claimed || !verdict.fresh;
+    const hasFigures = isOther || clock.now() - written >= FIGURES_STEP;
+    if (hasFigures) written = clock.now();
+    claimed = verdict.claim;
+    dashboard.load.measure(() => {
+      header(model, verdict, hasFigures);
+      notice(model, verdict.claim);
+      dashboard.follow(connection.link === "open");
+      dashboard.draw(verdict, hasFigures);
+    });
   });
-}
-
-/**
- * The picture and the list of values; made anew when the schema is another.
- * @returns {(verdict: Verdict) => void}
- */
-function panelsView() {
-  const view = byId("view");
-  const values = byId("values");
-  const fields = byId("fields");
-  const notes = [...document.querySelectorAll(".stale-note")].map((note) => liveText(note));
-  /** @type {((values: Values | null) => void)[]} */
-  let updates = [];
-  /** @type {Schema | null} */
-  let drawn = null;
-
-  /** @param {Schema | null} schema */
-  const rebuild = (schema) => {
-    const list = schema && fieldsView(schema);
-    const robot = schema && isOmniRobot(schema) ? robotView(schema) : null;
-    fields.replaceChildren(...(list ? list.nodes : []));
-    view.querySelector("figure")?.remove();
-    if (robot) view.append(robot.node);
-    values.hidden = !list;
-    view.hidden = !robot;
-    updates = [list, robot].flatMap((part) => (part ? [part.update] : []));
-  };
-
-  return (verdict) => {
-    const source = model.current();
-    const schema = source?.schema ?? null;
-    if (schema !== drawn) rebuild((drawn = schema));
-    for (const update of updates) update(source?.values ?? null);
-    const age = verdict.age === null ? "" : `, ${formatAge(verdict.age)} old`;
-    const known = source?.values ? `Not live: last known values${age}` : "No values yet";
-    for (const note of notes) note(verdict.fresh ? "" : known);
-  };
 }
 
 async function askForRefused() {
@@ -148,6 +115,7 @@ addEventListener("error", fail);
 addEventListener("unhandledrejection", fail);
 addEventListener("hashchange", () => {
   follow();
+  dashboard.visit();
   draw();
 });
 setInterval(draw, AGE_STEP);

@@ -1,6 +1,6 @@
 // The messages of `omniscient.v1` as types, after docs/websocket.md.
 
-export const PROTOCOL = "omniscient.v1";
+const PROTOCOL = "omniscient.v1";
 
 /** The close code of an observer that shuts down. */
 export const GOING_AWAY = 1001;
@@ -43,21 +43,40 @@ export const GOING_AWAY = 1001;
  *
  * @typedef {{ name: string, problem: string }} Refusal
  *
- * @typedef {{ op: "hello", protocol: string, version: string, time: number, monotonic: number,
- *   sources: SourceReport[], refused: Refusal[] }} HelloMessage
+ * @typedef {{ op: "hello", protocol: string, version: string, instance?: string, time: number,
+ *   monotonic: number, sources: SourceReport[], refused: Refusal[] }} HelloMessage
  * @typedef {{ op: "status", source: string, version: number, tick: number, time: number,
  *   monotonic: number, age?: number, lost: number, values: Values }} StatusMessage
+ * @typedef {{ op: "batch", source: string, instance: string, lost: number, columns: string[],
+ *   rows: Scalar[][] }} BatchMessage
+ * @typedef {{ op: "sound", on: boolean, state: "off" | "on" | "no-device", reason: string
+ *   }} SoundMessage
  * @typedef {{ op: "event", source: string, sequence: number, instance: string, tick: number,
  *   time: number, monotonic: number, field: string, element: number, from: Scalar, to: Scalar,
  *   missed?: number }} EventMessage
  * @typedef {{ op: "source", change: "came" | "changed" | "went",
  *   source: { name: string } & Partial<SourceReport> }} SourceMessage
+ * @typedef {{ op: "subscribed", source: string }} SubscribedMessage
  * @typedef {{ op: "dropped", source: string, frames: number, total: number }} DroppedMessage
  * @typedef {{ op: "pong", id?: number, time: number, monotonic: number }} PongMessage
  * @typedef {{ op: "error", code: string, message: string }} ErrorMessage
- * @typedef {HelloMessage | StatusMessage | EventMessage | SourceMessage | DroppedMessage
- *   | PongMessage | ErrorMessage} ServerMessage
+ * @typedef {HelloMessage | StatusMessage | BatchMessage | EventMessage | SourceMessage
+ *   | SubscribedMessage
+ *   | DroppedMessage | SoundMessage | PongMessage | ErrorMessage} ServerMessage
  */
+
+/** A connection to the observer that this page came from. */
+export function openSocket() {
+  const url = new URL("ws", location.href);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  url.search = url.hash = "";
+  return new WebSocket(url, PROTOCOL);
+}
+
+/** @param {Schema | null | undefined} one @param {Schema} other */
+export function isSameSchema(one, other) {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
 
 /**
  * The object in a text frame; null where it is none. Ops and members that nobody knows are for the

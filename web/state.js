@@ -1,12 +1,13 @@
 // What the page knows, and what may be claimed of it. Pure: messages in, facts out; times are
 // handed in. Times of ticks are µs of the observer's monotonic clock.
 
+import { EventLog } from "./events.js";
+import { isSameSchema } from "./protocol.js";
+
 /** @import { Link } from "./link.js" */
-/** @import { EventMessage, Refusal, Schema, ServerMessage, SourceReport, StatusMessage, Values }
+/** @import { Refusal, Schema, ServerMessage, SoundMessage, SourceReport, StatusMessage, Values }
  *   from "./protocol.js" */
 
-/** Events kept per source. */
-const EVENTS_KEPT = 500;
 /** The tick rate is measured over so much of the robot's time, µs. */
 const RATE_WINDOW = 2e6;
 
@@ -64,14 +65,15 @@ export class Source {
     /** Of the newest tick that arrived here; null: none yet. @type {Values | null} */
     this.values = null;
     this.tick = 0;
+    /** The newest tick's own stamp, µs; 0: none yet. */
+    this.monotonic = 0;
     /** When the newest tick was there, µs; null: never. @type {number | null} */
     this.stamped = null;
     /** When the tick of `values` was there, µs; null: `values` are of another connection or
      * another run, nothing newer came yet. @type {number | null} */
     this.shown = null;
     this.rate = new RateMeter();
-    /** @type {EventMessage[]} */
-    this.events = [];
+    this.events = new EventLog();
   }
 
   /**
@@ -97,7 +99,7 @@ export class Source {
 
   /** @param {Schema} schema */
   #adopt(schema) {
-    if (this.schema && JSON.stringify(this.schema) === JSON.stringify(schema)) return;
+    if (isSameSchema(this.schema, schema)) return;
     this.schema = schema;
     this.values = null;
     this.tick = 0;
@@ -135,6 +137,12 @@ export class Model {
     /** @type {Refusal[]} */
     this.refused = [];
     this.version = "";
+    /** Another one for every run of the observer. */
+    this.observer = "";
+    /** What the observer said of its sounds; null: nothing. @type {SoundMessage | null} */
+    this.sound = null;
+    /** Whose events were asked for: those that came before the answer come again. */
+    this.heard = "";
     /** Which source is looked at; "": none yet. */
     this.selected = "";
   }
@@ -192,7 +200,10 @@ export class Model {
 const handlers = {
   hello(model, message, now) {
     model.version = message.version;
+    model.observer = message.instance ?? "";
     model.refused = message.refused;
+    model.sound = null;
+    model.heard = "";
     const chosen = model.selected !== "";
     const names = new Set(message.sources.map(({ name }) => name));
     for (const source of [...model.sources.values()])
@@ -208,6 +219,7 @@ const handlers = {
   source(model, message, now) {
     const { name } = message.source;
     const known = model.sources.get(name);
+    if (message.change === "came") known?.events.restart();
     if (message.change !== "went") model.place(name).report(message.source, now);
     else if (known) model.forget(known);
   },
@@ -217,17 +229,26 @@ const handlers = {
     if (!source) return;
     source.values = message.values;
     source.tick = message.tick;
+    source.monotonic = message.monotonic;
     source.lost = message.lost;
     source.stamped = source.shown = whenStamped(message, now);
     source.rate.add(message.tick, message.monotonic);
   },
 
-  event(model, message) {
-    const source = model.sources.get(message.source);
-    if (!source) return;
-    source.events.push(message);
-    if (source.events.length > EVENTS_KEPT) source.events.shift();
+  /** From here on its events follow those that are here without a hole. */
+  subscribed(model, message) {
+    model.heard = message.source;
   },
+
+  event(model, message) {
+    if (message.source === model.heard) model.sources.get(message.source)?.events.add(message);
+  },
+
+  sound(model, message) {
+    model.sound = message;
+  },
+
+  batch() {},
 
   dropped(model, message) {
     const source = model.sources.get(message.source);

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -170,4 +170,23 @@ export function assertStale(shown) {
   assert.equal(shown.fresh, "no");
   assert.match(shown.stale, /^Not live: last known values, [\d.]+ (ms|s|min) old$/);
   assert.equal(shown.rate, "\u2013");
+}
+
+/** Presses a button that saves a file, and reads that file. */
+export async function saved(page, button) {
+  const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+
+/** The rows of a CSV that has no quotes, by column; without their units. */
+export function rowsOf(text) {
+  const [head, ...lines] = text.trimEnd().split("\r\n");
+  const names = head.split(",").map((name) => name.replace(/ \(.*\)$/, ""));
+  return lines.map((line) => Object.fromEntries(line.split(",").map((cell, i) => [names[i], cell])));
+}
+
+/** What the observer itself has of a source's past, by column. */
+export async function historyOf(url, source) {
+  const { rows, columns } = await (await fetch(`${url}/api/history?source=${source}&seconds=600`)).json();
+  return rows.map((row) => Object.fromEntries(row.map((cell, i) => [columns[i], cell])));
 }

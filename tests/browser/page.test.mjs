@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Scene, assertStale, claims, launchBrowser, look, lookAtTicks, until } from "./harness.mjs";
+import { Scene, assertStale, claims, launchBrowser, look, lookAtTicks, saved, until } from "./harness.mjs";
 
 let browser;
 before(async () => (browser = await launchBrowser()));
@@ -90,10 +90,14 @@ test("a source that is no robot gets every field, with unit, range and descripti
     assert.equal(values.get("spectrum").length, 24);
     assert.equal(values.get("spectrum")[23], String((count + 23) % 1000));
   }
-  assert.equal(await page.getByRole("img").count(), 0);
+  assert.equal(await page.getByRole("img", { name: "The robot seen from above" }).count(), 0);
 
   const field = (name) => page.locator(`[data-field="${name}"]`);
-  assert.match(await field("temperature").innerText(), /°C.*°C.*At bottom|°C[^]*Tick modulo 50/);
+  assert.match(await field("temperature").innerText(), /°C[^]*°C/);
+  const description = page.getByText("Tick modulo 50, and its negative half");
+  assert.equal(await description.isVisible(), false);
+  await field("temperature").hover();
+  assert.equal(await description.isVisible(), true);
   assert.match(await field("temperature").innerText(), /\u221240 to 60 °C/);
   assert.match(await field("broken").innerText(), /not a number\s*V/);
   assert.match(await field("hot").innerText(), /340\s*K\s*above range/);
@@ -269,7 +273,7 @@ test("hostile names, units, labels and texts stay text", async (t) => {
     `<img src=x onerror="document.title='owned'">`,
     "<script>document.title='owned'</script>",
   ]);
-  const words = await page.getByTestId("fields").innerText();
+  const words = await page.getByTestId("fields").evaluate((list) => list.textContent);
   for (const text of [
     "<b>m</b>",
     `"'&lt;`,
@@ -282,15 +286,29 @@ test("hostile names, units, labels and texts stay text", async (t) => {
   assert.equal((await look(page)).title, "live · tank");
 });
 
-test("the page asks nobody but its own observer", async (t) => {
+test("the page asks nobody but its own observer, whatever is done with it", async (t) => {
   const scene = await Scene.open(t);
-  await scene.publisher("tank");
+  await scene.publisher("tank", "--period", "2000");
   const { link, url } = await scene.observer();
   const page = await scene.page(browser, "about:blank");
   const asked = new Set();
   page.on("request", (request) => asked.add(new URL(request.url()).origin));
   page.on("websocket", (socket) => asked.add(new URL(socket.url()).origin));
   await page.goto(link);
-  await claims(page, "live");
-  assert.deepEqual([...asked].sort(), [url, url.replace("http:", "ws:")]);
+  await lookAtTicks(page, 10);
+  assert.match((await saved(page, page.getByTestId("csv"))).bytes.toString(), /^instance,tick,/);
+  await page.locator(".plot.drawn").first().waitFor();
+  assert.equal((await saved(page, page.getByRole("button", { name: "Plot 1: save as PNG" }))).bytes.subarray(1, 4).toString(), "PNG");
+  await page.getByText("Trigger", { exact: false }).first().click();
+  await page.getByLabel("When").selectOption({ label: "mode" });
+  await page.locator("#trigger-span").fill("0.1");
+  await page.getByRole("button", { name: "Arm", exact: true }).click();
+  await until("it fired", () => page.getByTestId("trigger").textContent(), (words) => words.startsWith("Fired at"));
+  await page.keyboard.press("?");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.keyboard.press("Escape");
+  await until("the observer was asked for its costs", () => page.getByTestId("cost").innerText(), (words) => /MiB/.test(words));
+  const own = [url, url.replace("http:", "ws:")];
+  assert.deepEqual([...asked].filter((origin) => origin !== "null").sort(), own);
 });

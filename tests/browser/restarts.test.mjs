@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { Scene, assertStale, claims, launchBrowser, look, lookAtTicks, until } from "./harness.mjs";
+import { Scene, assertStale, claims, historyOf, launchBrowser, look, lookAtTicks, rowsOf, saved, until } from "./harness.mjs";
 
 let browser;
 before(async () => (browser = await launchBrowser()));
@@ -167,7 +167,7 @@ test("a source restarts with another layout: other fields, no reload", async (t)
     ["depth", [other.tick]],
     ["pump", [String(Number(other.tick) % 2 === 1)]],
   ]);
-  assert.equal(await page.getByRole("img").count(), 0);
+  assert.equal(await page.getByRole("img", { name: "The robot seen from above" }).count(), 0);
 
   await second.stop();
   await claims(page, "stopped");
@@ -180,4 +180,62 @@ test("a source restarts with another layout: other fields, no reload", async (t)
     "page",
     "it was not reloaded",
   );
+});
+
+/** What the plots hold, as their file tells: [instance, tick] of each row. */
+async function ticksOf(page) {
+  const { bytes } = await saved(page, page.getByTestId("csv"));
+  return rowsOf(bytes.toString()).map(({ instance, tick }) => [instance, Number(tick)]);
+}
+
+function assertInOrder(ticks) {
+  assert.equal(new Set(ticks.map(String)).size, ticks.length, "each tick once");
+  ticks.forEach(([instance, tick], i) => {
+    if (i && ticks[i - 1][0] === instance) assert.ok(tick > ticks[i - 1][1], `${tick} after ${ticks[i - 1][1]}`);
+  });
+}
+
+test("observer and robot come back: the plots hold each tick once, in order, as the observer has it", async (t) => {
+  const scene = await Scene.open(t);
+  const first = await scene.publisher("tank", "--period", "4000");
+  const observer = await scene.observer();
+  const page = await scene.page(browser, `${observer.link}#tank&w=300&p=level`);
+  await lookAtTicks(page, 40);
+  const before = await ticksOf(page);
+  assertInOrder(before);
+  assert.ok(before.length > 40, `${before.length} ticks`);
+
+  await observer.stop("SIGKILL");
+  await claims(page, "observer gone");
+  const kept = await ticksOf(page);
+  assert.deepEqual(kept.slice(0, before.length), before, "what was plotted stays");
+  const next = await scene.observer({ port: observer.port });
+  await claims(page, "live");
+  await until("the plots keep up", () => page.getByTestId("where").textContent(), (words) => words === "The newest ticks");
+  await until("new ticks are plotted", () => ticksOf(page), (ticks) => ticks.at(-1)[1] > kept.at(-1)[1] + 50);
+  await first.stop("SIGKILL");
+  await claims(page, "stopped");
+  await scene.publisher("tank", "--period", "4000");
+  await claims(page, "live");
+  const after = await until("ticks of both runs", () => ticksOf(page), (ticks) => new Set(ticks.map(([instance]) => instance)).size === 2 && ticks.at(-1)[1] > 50);
+  assertInOrder(after);
+  assert.deepEqual(after.slice(0, kept.length), kept, "what was plotted still stays");
+  const known = (await historyOf(next.url, "tank")).map(({ instance, tick }) => [instance, tick]);
+  const from = after.findIndex((tick) => String(tick) === String(known[0]));
+  assert.ok(from >= 0, `the observer's first is plotted: ${known[0]}`);
+  assert.deepEqual(after.slice(from), known.slice(0, after.length - from), "every tick that the observer has, once");
+});
+
+test("paused while the robot comes back as another: its values are shown", async (t) => {
+  const scene = await Scene.open(t);
+  const first = await scene.publisher("robot");
+  const { link } = await scene.observer();
+  const page = await scene.page(browser, link);
+  await lookAtTicks(page, 3);
+  await page.keyboard.press("p");
+  await until("it is paused", () => look(page), ({ stale }) => stale.startsWith("Paused"));
+  await first.stop("SIGKILL");
+  await claims(page, "stopped");
+  await scene.publisher("robot", "--layout", "b");
+  await until("the other one lives", () => look(page), ({ claim, stale, tick, fields }) => claim === "live" && stale === "" && new Map(fields).get("depth")?.[0] === tick);
 });

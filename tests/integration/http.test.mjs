@@ -1,8 +1,8 @@
 // HTTP (docs/http.md) as any client sees it: the page and its files, the API, refusals.
 
 import assert from "node:assert/strict";
-import { readdir, readFile, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
@@ -11,26 +11,25 @@ import { ask, askJson, converse, dial } from "./raw.mjs";
 import { BUILD, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
-const WEB = fileURLToPath(new URL("../../web", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const TYPES = [
   [/\.html$/, /^text\/html; charset=utf-8$/],
   [/\.js$/, /^text\/javascript; charset=utf-8$/],
   [/\.css$/, /^text\/css; charset=utf-8$/],
   [/\.svg$/, /^image\/svg\+xml/],
+  [/\/LICENSE$/, /^text\/plain; charset=utf-8$/],
 ];
 
-/** The page's files, as [address, content, pattern of its type]. */
+/** The page's files, as [address, content, pattern of its type], from the list that was compiled in. */
 async function assets() {
-  const found = await readdir(WEB, { withFileTypes: true, recursive: true });
-  const files = found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  const shown = files.filter((file) => !/\.(json|md)$/.test(file));
-  return Promise.all(shown.map(async (file) => {
-    const name = relative(WEB, file);
-    const type = TYPES.find(([ending]) => ending.test(name))?.[1];
-    assert.ok(type, `this test knows the type of ${name}`);
-    // As embedded: without its comments (tests/unit/observer/assets_test.c holds it against the source).
-    return [name === "index.html" ? "/" : `/${name}`, await readFile(join(BUILD, "web", name)), type];
+  const list = await readFile(join(BUILD, "assets.h"), "utf8");
+  const entries = [...list.matchAll(/ASSET\(\d+, "([^"]+)", "[^"]+", "([^"]+)"/g)];
+  return Promise.all(entries.map(async ([, address, file]) => {
+    const type = TYPES.find(([ending]) => ending.test(file))?.[1];
+    assert.ok(type, `this test knows the type of ${file}`);
+    // tests/unit/observer/assets_test.c holds it against its source.
+    return [address, await readFile(join(ROOT, file)), type];
   }));
 }
 

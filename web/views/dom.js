@@ -63,6 +63,26 @@ export function liveText(parent, text = "") {
 }
 
 /**
+ * Text for who listens: the newest, but not more of it than can be listened to.
+ * @param {Element} parent
+ * @param {number} [pace] ms
+ * @returns {(text: string) => void}
+ */
+export function spokenText(parent, pace = 5000) {
+  const write = liveText(parent);
+  let next = 0;
+  let timer = 0;
+  return (text) => {
+    clearTimeout(timer);
+    const speak = () => {
+      next = performance.now() + pace;
+      write(text);
+    };
+    timer = setTimeout(speak, Math.max(0, next - performance.now()));
+  };
+}
+
+/**
  * An attribute that is written only when it changes.
  * @param {Element} element
  * @param {string} name

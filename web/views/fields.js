@@ -7,6 +7,8 @@ import { html, liveAttribute, liveClass, liveText } from "./dom.js";
 
 /** Elements of an array that are shown before somebody asks for all. */
 const ELEMENTS_AT_FIRST = 24;
+/** Elements that one more press shows: a page with all of a huge array would stand still. */
+const ELEMENTS_MORE = 1000;
 
 /** @typedef {(value: Scalar | undefined) => void} UpdateScalar */
 /** @typedef {(value: Value | undefined) => void} UpdateValue */
@@ -102,19 +104,24 @@ function arrayView(field) {
     update(last);
   };
   grow(Math.min(field.count, ELEMENTS_AT_FIRST));
-  if (field.count > ELEMENTS_AT_FIRST) node.append(moreButton(field.count, grow));
+  if (field.count > ELEMENTS_AT_FIRST) node.append(moreButton(ELEMENTS_AT_FIRST, field.count, grow));
   return { node, update };
 }
 
 /**
+ * @param {number} shown
  * @param {number} count
  * @param {(end: number) => void} grow
  */
-function moreButton(count, grow) {
-  const button = html("button", { type: "button" }, `Show all ${count}`);
+function moreButton(shown, count, grow) {
+  const end = Math.min(count, shown + ELEMENTS_MORE);
+  const words = end === count ? `Show all ${count}` : `Show ${ELEMENTS_MORE} more of ${count}`;
+  const button = html("button", { type: "button" }, words);
   button.onclick = () => {
+    const host = button.parentNode;
     button.remove();
-    grow(count);
+    grow(end);
+    if (end < count) host?.append(moreButton(end, count, grow));
   };
   return button;
 }

@@ -14,7 +14,8 @@ function textOf(id) {
 
 /**
  * @param {(name: string) => void} pick called when somebody picks a source
- * @returns {(model: Model, verdict: Verdict) => void}
+ * @returns {(model: Model, verdict: Verdict, hasFigures: boolean) => void} `hasFigures`: whether
+ *   it is time for new figures; the state is always shown at once
  */
 export function headerView(pick) {
   const claim = textOf("claim");
@@ -24,19 +25,20 @@ export function headerView(pick) {
   const claimAttribute = liveAttribute(document.body, "data-claim");
   const fresh = liveAttribute(document.body, "data-fresh");
   const meters = metersView();
+  tellHeight();
   const picker = pickerView(pick);
   let title = "";
-  return (model, verdict) => {
+  return (model, verdict, hasFigures) => {
     const source = model.current();
     const word = CLAIM_WORDS[verdict.claim];
     const name = source?.name ?? "Omniscient";
     const sentence = explain(verdict.claim, source);
     claim(word);
-    age(formatAge(verdict.age));
+    if (hasFigures) age(formatAge(verdict.age));
     explanation(sentence);
     claimAttribute(verdict.claim);
     fresh(verdict.fresh ? "yes" : "no");
-    meters(model, verdict);
+    if (hasFigures) meters(model, verdict);
     picker(model, verdict);
     if (verdict.claim !== "checking") announce(`${name}: ${word}. ${sentence}`);
     if (title !== `${word} · ${name}`) document.title = title = `${word} · ${name}`;
@@ -96,4 +98,11 @@ function pickerView(pick) {
     }
     if (select.value !== model.selected) select.value = model.selected;
   };
+}
+
+/** What gets the focus is not to lie under the header, which stays in sight. */
+function tellHeight() {
+  const header = /** @type {HTMLElement} */ (document.querySelector("header"));
+  const { style } = document.documentElement;
+  new ResizeObserver(() => style.setProperty("--header", `${header.offsetHeight}px`)).observe(header);
 }

@@ -2,7 +2,7 @@
 // as the world does: the robot turns in it. Angles count counter-clockwise, 0 is up; where the
 // robot's front pointed at its start is up.
 
-import { formatNumber } from "../format.js";
+import { NOTHING, formatNumber, isNumeric } from "../format.js";
 import { html, liveAttribute, liveClass, liveText, svg } from "./dom.js";
 
 /** @import { Field, Schema, Value, Values } from "../protocol.js" */
@@ -16,21 +16,25 @@ const RING = 177;
 const WHEEL = BODY + 3;
 const WHEEL_HALF = 17;
 
-/** @typedef {{ direction: number, heading: number, powers: number[], sensors: (number | null)[],
- *   obstacle: boolean, left: boolean, right: boolean, mode: string }} Picture */
+/** null: not known.
+ * @typedef {{ direction: number | null, heading: number | null, powers: (number | null)[],
+ *   sensors: (number | null)[], obstacle: boolean, left: boolean, right: boolean, mode: string
+ *   }} Facts
+ * A robot whose heading is not known is drawn with its front up.
+ * @typedef {Facts & { turn: number }} Picture */
 
 /**
  * @param {Schema} schema
  * @returns {boolean}
  */
 export function isOmniRobot(schema) {
-  const has = (/** @type {string} */ name, /** @type {number} */ count, text = false) => {
+  const has = (/** @type {string} */ name, /** @type {number} */ count) => {
     const field = find(schema, name);
-    return field?.count === count && (field.type === "bool" || field.type === "enum") === text;
+    return field?.count === count && isNumeric(field);
   };
-  return (
-    has("direction", 1) && has("motor_power", 3) && has("sensors", 5) && has("obstacle", 1, true)
-  );
+  const obstacle = find(schema, "obstacle");
+  const isTold = obstacle?.type === "bool" && obstacle.count === 1;
+  return isTold && has("direction", 1) && has("motor_power", 3) && has("sensors", 5);
 }
 
 /** @param {Schema} schema @param {string} name @returns {Field | undefined} */
@@ -55,7 +59,7 @@ function short(value) {
 
 /** @param {Value | undefined} value */
 function number(value) {
-  return typeof value === "number" ? value : 0;
+  return typeof value === "number" ? value : null;
 }
 
 /**
@@ -67,9 +71,11 @@ function read(values) {
     const value = values[name];
     return Array.isArray(value) ? value : [];
   };
+  const heading = number(values["heading"]);
   return {
     direction: number(values["direction"]),
-    heading: number(values["heading"]),
+    heading,
+    turn: heading ?? 0,
     powers: WHEELS.map((_, index) => number(list("motor_power")[index])),
     sensors: BEARINGS.map((_, index) => number(list("sensors")[index]) || null),
     obstacle: values["obstacle"] === true,
@@ -150,11 +156,13 @@ function ringsView(picture, farthest, unit) {
   }
   const needle = svg("path", { class: "needle", d: `M0 ${-RING + 2}l-6 10h12z` });
   const turn = liveAttribute(needle, "transform");
+  const show = liveAttribute(needle, "visibility");
   picture.append(needle);
-  return ({ heading }) => {
-    turn(`rotate(${short(-heading)})`);
+  return ({ heading, turn: front }) => {
+    show(heading === null ? "hidden" : "visible");
+    turn(`rotate(${short(-front)})`);
     for (const { bearing, radius, x, y } of scales) {
-      const place = at(heading + bearing, radius);
+      const place = at(front + bearing, radius);
       x(short(place.x));
       y(short(place.y));
     }
@@ -175,14 +183,14 @@ function sensorsView(picture, farthest) {
     // An obstacle is in the way, not beside it.
     const near = Math.min(...next.sensors.slice(1, -1).map((range) => range ?? Infinity));
     const corners = BEARINGS.map((bearing, index) => {
-      const corner = at(bearing + next.heading, reach(next.sensors[index] ?? 0, farthest));
+      const corner = at(bearing + next.turn, reach(next.sensors[index] ?? 0, farthest));
       return `${short(corner.x)},${short(corner.y)}`;
     });
     points(`0,0 ${corners.join(" ")}`);
     rays.forEach((ray, index) => {
       const range = next.sensors[index] ?? null;
       const isAhead = index > 0 && index < BEARINGS.length - 1;
-      ray(range, next.heading, next.obstacle && isAhead && range === near);
+      ray(range, next.turn, next.obstacle && isAhead && range === near);
     });
   };
 }
@@ -197,7 +205,8 @@ function rayView(picture, bearing, farthest) {
   const line = svg("line", {});
   const end = svg("circle", { r: 4 });
   const label = svg("text", { class: "reading" });
-  const group = svg("g", { class: "ray" }, line, end, label);
+  const side = bearing ? `${Math.abs(bearing)}° to the ${bearing < 0 ? "right" : "left"}` : "ahead";
+  const group = svg("g", { class: "ray" }, svg("title", {}, `Free way ${side}`), line, end, label);
   picture.append(group);
   const ends = ["x1", "y1", "x2", "y2"].map((name) => liveAttribute(line, name));
   const centre = ["cx", "cy"].map((name) => liveAttribute(end, name));
@@ -215,7 +224,7 @@ function rayView(picture, bearing, farthest) {
     [from.x, from.y, to.x, to.y].forEach((value, index) => ends[index]?.(short(value)));
     [to.x, to.y].forEach((value, index) => centre[index]?.(short(value)));
     [mark.x, mark.y].forEach((value, index) => place[index]?.(short(value)));
-    text(range === null ? "–" : formatNumber(range, 0));
+    text(range === null ? NOTHING : formatNumber(range, 0));
     clear(range !== null && range >= farthest);
     mute(range === null);
     obstacle(isObstacle);
@@ -232,8 +241,8 @@ function bodyView(picture) {
   picture.append(group);
   const turn = liveAttribute(group, "transform");
   const alarm = liveClass(group, "obstacle");
-  return ({ heading, obstacle }) => {
-    turn(`rotate(${short(-heading)})`);
+  return ({ turn: front, obstacle }) => {
+    turn(`rotate(${short(-front)})`);
     alarm(obstacle);
   };
 }
@@ -244,7 +253,7 @@ function bodyView(picture) {
  */
 function wheelsView(picture) {
   const wheels = WHEELS.map((bearing) => wheelView(picture, bearing));
-  return ({ powers, heading }) => wheels.forEach((wheel, i) => wheel(powers[i] ?? 0, heading));
+  return ({ powers, turn }) => wheels.forEach((wheel, i) => wheel(powers[i] ?? null, turn));
 }
 
 /**
@@ -252,7 +261,7 @@ function wheelsView(picture) {
  * left where the wheel is in front.
  * @param {SVGElement} picture
  * @param {number} bearing
- * @returns {(power: number, heading: number) => void}
+ * @returns {(power: number | null, heading: number) => void}
  */
 function wheelView(picture, bearing) {
   const tyre = svg("rect", {
@@ -274,10 +283,11 @@ function wheelView(picture, bearing) {
   return (power, heading) => {
     const mark = at(bearing + heading, BODY - 27);
     turn(`rotate(${short(-bearing - heading)})`);
-    shape(arrow(power));
+    shape(arrow(power ?? 0));
     place[0]?.(short(mark.x));
     place[1]?.(short(mark.y));
-    text(`${power > 0 ? "+" : ""}${formatNumber(power, 0)}\u202f%`);
+    const sign = power !== null && power > 0 ? "+" : "";
+    text(power === null ? NOTHING : `${sign}${formatNumber(power, 0)}\u202f%`);
   };
 }
 
@@ -302,9 +312,10 @@ function directionView(picture) {
   picture.append(path);
   const turn = liveAttribute(path, "transform");
   const show = liveAttribute(path, "visibility");
-  return ({ direction, heading, powers }) => {
-    turn(`rotate(${short(-direction - heading)})`);
-    show(powers.some((power) => Math.abs(power) >= 1) ? "visible" : "hidden");
+  return ({ direction, turn: front, powers }) => {
+    const drives = direction !== null && powers.some((power) => Math.abs(power ?? 0) >= 1);
+    turn(`rotate(${short(-(direction ?? 0) - front)})`);
+    show(drives ? "visible" : "hidden");
   };
 }
 
@@ -317,10 +328,13 @@ function captionView() {
   return {
     node,
     /** @param {Picture} picture */
-    update({ mode: name, obstacle, left, right }) {
+    update({ mode: name, obstacle, left, right, heading, sensors }) {
       const side = left ? ", turning left" : right ? ", turning right" : "";
+      const front = heading === null ? ", heading not known" : "";
       modeText(name);
-      wordsText((obstacle ? "Obstacle in the way" : "No obstacle") + side);
+      const sees = sensors.some((range) => range !== null);
+      const ahead = obstacle ? "Obstacle in the way" : "No obstacle";
+      wordsText((sees || obstacle ? ahead : "Sees nothing: no reading") + side + front);
     },
   };
 }

@@ -266,11 +266,26 @@ test("unknown ops, members and sources change nothing", () => {
   assert.equal(model.sources.size, 1);
 });
 
+test("events that come before the answer to the subscription come again, and count then", () => {
+  const model = living();
+  const event = (sequence) => model.apply({ op: "event", source: "robot", sequence, tick: sequence }, SECOND);
+  event(77);
+  assert.equal(model.current().events.all.length, 0);
+  model.apply({ op: "subscribed", source: "other" }, SECOND);
+  event(78);
+  model.apply({ op: "subscribed", source: "robot" }, SECOND);
+  for (let sequence = 1; sequence <= 79; sequence++) event(sequence);
+  assert.deepEqual(model.current().events.all.map(({ sequence }) => sequence), Array.from({ length: 79 }, (_, i) => i + 1));
+  model.apply({ op: "hello", version: "2", refused: [], sources: [] }, SECOND);
+  assert.equal(model.heard, "");
+});
+
 test("events are kept in order, bounded", () => {
   const model = living();
+  model.apply({ op: "subscribed", source: "robot" }, SECOND);
   for (let sequence = 1; sequence <= 700; sequence++)
-    model.apply({ op: "event", source: "robot", sequence }, SECOND);
-  const { events } = model.current();
+    model.apply({ op: "event", source: "robot", sequence, tick: sequence }, SECOND);
+  const events = model.current().events.all;
   assert.equal(events.length, 500);
   assert.equal(events[0].sequence, 201);
   assert.equal(events.at(-1).sequence, 700);
