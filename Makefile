@@ -11,7 +11,7 @@ VERSION  := 0.1.0
 
 CC       ?= cc
 PKG_CONFIG ?= pkg-config
-LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode
+LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile
 
 WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wformat=2 -Wundef -Wvla \
@@ -42,6 +42,7 @@ OBSERVER := $(BUILD)/omni-observer
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(call sources,examples))
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
+PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PUBLIC   := guard lock observe publish region ring schema segment wait
 UPLOT    := $(addprefix web/node_modules/uplot/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
@@ -63,7 +64,7 @@ all: deps
 programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(EXAMPLES)
 	@:
 units: $(UNIT)
-helpers: $(HELPERS)
+helpers: $(HELPERS) $(PLUGINS)
 benches: $(BENCHES)
 
 help:
@@ -155,6 +156,12 @@ $(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUI
 	$(link) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm -pthread
 $(BUILD)/tests/programs/%: $(BUILD)/tests/programs/%.o $(OMNI)
 	$(link) -lm -pthread
+# What alsa-lib loads: PIC makes its macros export what it looks for.
+$(BUILD)/tests/plugins/%.o: ALL_CFLAGS += -fPIC -DPIC
+$(BUILD)/tests/plugins/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
+$(BUILD)/tests/plugins/%.so: $(BUILD)/tests/plugins/%.o
+	$(call say,link,$@)
+	$(quiet)$(CC) -shared $(filter-out -pie,$(ALL_LDFLAGS)) -o $@ $< $(LIBRARY_LIBS)
 $(BUILD)/libbench.a: $(call objects,$(call sources,bench/parts))
 	$(archive)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(OMNI)
