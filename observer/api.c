@@ -68,8 +68,10 @@ unsigned api_observer(const struct api *api, struct text *body) {
                 ",\"clients_ever\":%" PRIu64 ",\"messages_sent\":%" PRIu64
                 ",\"frames_dropped\":%" PRIu64 ",\"clients_closed\":%" PRIu64,
                 hub.clients_ever, hub.messages_sent, hub.frames_dropped, hub.clients_closed);
-    text_format(body, ",\"http_connections\":%u,\"http_requests\":%" PRIu64 "}\n",
+    text_format(body, ",\"http_connections\":%u,\"http_requests\":%" PRIu64 ",\"sound\":{",
                 api->http_connections, api->http_requests);
+    speaker_encode(body, hub_speaker(api->hub));
+    text_string(body, "}}\n");
     return 200;
 }
 

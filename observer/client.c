@@ -164,6 +164,20 @@ static bool flush_hello(struct client *client, uint64_t now_ns) {
         return false;
     client_write(client, text);
     client->wants_hello = false;
+    client->wants_sound = client->hub->speaker != NULL; /* it follows every hello */
+    return true;
+}
+
+static bool flush_sound(struct client *client, uint64_t now_ns) {
+    (void)now_ns;
+    if (!client->wants_sound)
+        return true;
+    struct text *text = &client->hub->scratch;
+    hub_write_sound(client->hub, text);
+    if (text->failed || !can_write(client))
+        return false;
+    client_write(client, text);
+    client->wants_sound = false;
     return true;
 }
 
@@ -292,8 +306,8 @@ static bool flush_subscriptions(struct client *client, uint64_t now_ns) {
 }
 
 void client_flush(struct client *client, uint64_t now_ns) {
-    static bool (*const steps[])(struct client *, uint64_t) = {flush_hello, flush_replies,
-                                                               flush_subscriptions};
+    static bool (*const steps[])(struct client *, uint64_t) = {flush_hello, flush_sound,
+                                                               flush_replies, flush_subscriptions};
     for (size_t step = 0; step < sizeof steps / sizeof steps[0]; step++)
         if (!can_write(client) || !steps[step](client, now_ns)) {
             client_hold(client, now_ns);

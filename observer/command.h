@@ -8,6 +8,7 @@
  *   list    command_list.c       at once
  *   watch   command_watch.c      until SIGINT, SIGTERM or SIGHUP
  *   dump    command_dump.c       until the publisher closes, --count, a signal, or a closed pipe
+ *   sound_test  command_sound.c  until the sounds were played
  */
 #ifndef OBSERVER_COMMAND_H
 #define OBSERVER_COMMAND_H
@@ -27,5 +28,6 @@ int command_serve(const struct options *options);
 int command_list(const struct options *options);
 int command_watch(const struct options *options);
 int command_dump(const struct options *options);
+int command_sound_test(const struct options *options);
 
 #endif

@@ -233,12 +233,12 @@ static void log_line(int level, const char *line) {
 
 /* ---- what the sources tell ---- */
 
-static void tell_all(struct hub *hub, uint64_t now_ns) {
+static void tell_all(struct hub *hub, bool is_sound, uint64_t now_ns) {
     for (struct client *client = hub->clients; client != NULL; client = client->next) {
         if (!hub->scratch.failed && client_is_ready(client, now_ns)) {
             client_write(client, &hub->scratch);
         } else {
-            client->wants_hello = true;
+            *(is_sound ? &client->wants_sound : &client->wants_hello) = true;
             client_hold(client, now_ns);
         }
     }
@@ -251,7 +251,7 @@ static void on_came(void *context, struct source *source) {
     if (feed == NULL)
         return;
     feed_write_source(&hub->scratch, source, "came", now_ns);
-    tell_all(hub, now_ns);
+    tell_all(hub, false, now_ns);
     for (struct client *client = hub->clients; client != NULL; client = client->next) {
         client_wake(client, feed, now_ns);
         if (client->by_default)
@@ -278,7 +278,7 @@ static void on_went(void *context, struct source *source) {
     feed_finish(feed, now_ns);
     feed_close(feed);
     feed_write_source(&hub->scratch, source, "went", now_ns);
-    tell_all(hub, now_ns);
+    tell_all(hub, false, now_ns);
     drop_defaults(hub, source, now_ns);
 }
 
@@ -290,7 +290,13 @@ static void on_changed(void *context, struct source *source) {
     if (!source->live)
         feed_finish(source->hub, now_ns);
     feed_write_source(&hub->scratch, source, "changed", now_ns);
-    tell_all(hub, now_ns);
+    tell_all(hub, false, now_ns);
+}
+
+static void on_sound(void *context) {
+    struct hub *hub = context;
+    hub_write_sound(hub, &hub->scratch);
+    tell_all(hub, true, uv_hrtime());
 }
 
 static void on_ticked(void *context, struct source *source, uint64_t now_ns) {
@@ -320,6 +326,15 @@ void hub_attach(struct hub *hub, struct sources *sources) {
         feed_want(feed);
 }
 
+void hub_attach_speaker(struct hub *hub, struct speaker *speaker) {
+    hub->speaker = speaker;
+    speaker_attach(speaker, on_sound, hub);
+}
+
+const struct speaker *hub_speaker(const struct hub *hub) {
+    return hub->speaker;
+}
+
 struct feed *hub_feed(const struct hub *hub, const char *name) {
     struct feed *feed = hub->feeds;
     while (feed != NULL && strcmp(feed->source->name, name) != 0)
@@ -341,6 +356,13 @@ void hub_write_hello(struct hub *hub, struct text *text) {
         catalog_encode(text, hub->sources, now_ns);
     else
         text_string(text, "\"sources\":[],\"refused\":[]");
+    text_string(text, "}");
+}
+
+void hub_write_sound(const struct hub *hub, struct text *text) {
+    text_clear(text);
+    text_string(text, "{\"op\":\"sound\",");
+    speaker_encode(text, hub->speaker);
     text_string(text, "}");
 }
 
@@ -500,6 +522,7 @@ void hub_close(struct hub *hub) {
         return;
     hub->is_closing = true;
     hub->sources = NULL;
+    hub->speaker = NULL;
     while (hub->clients != NULL)
         say_goodbye(hub->clients);
     while (hub->feeds != NULL)

@@ -19,6 +19,7 @@
 
 #include "access.h"
 #include "sources.h"
+#include "speaker.h"
 
 struct hub; /* opaque */
 
@@ -47,11 +48,16 @@ int hub_open(struct hub **hub, uv_loop_t *loop, const struct hub_options *option
              const struct access *access);
 struct sources_listener hub_listener(struct hub *hub);
 void hub_attach(struct hub *hub, struct sources *sources);
+/* Lets clients switch the speaker and tells all of them whenever it changes. Without one there is
+ * no `sound` message. Close both without a turn of the loop between. */
+void hub_attach_speaker(struct hub *hub, struct speaker *speaker);
 /* Says goodbye to every client (1001) and frees: run the loop afterwards until nothing is left in
  * it. Close the hub before the sources. NULL is fine. */
 void hub_close(struct hub *hub);
 /* Takes an accepted socket whose request is still unread. Owns it from then on, also on failure. */
 void hub_adopt(struct hub *hub, int socket);
 struct hub_figures hub_figures(const struct hub *hub);
+/* NULL: none. */
+const struct speaker *hub_speaker(const struct hub *hub);
 
 #endif

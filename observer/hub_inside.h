@@ -76,6 +76,7 @@ struct client {
 
     bool by_default;  /* has not subscribed to anything itself */
     bool wants_hello; /* owed: the state of all sources */
+    bool wants_sound; /* owed: the state of the speaker */
     bool is_pinged;   /* and has not answered */
     unsigned errors;  /* in a row */
     struct client *next;
@@ -111,6 +112,7 @@ struct hub {
     struct hub_options options;
     const struct access *access;
     struct sources *sources; /* NULL before hub_attach() */
+    struct speaker *speaker; /* NULL: none */
     struct lws_protocols protocols[2];
     struct lws_context *context;
     struct lws_vhost *vhost;
@@ -136,6 +138,7 @@ struct feed *hub_feed(const struct hub *hub, const char *name);
 /* Looks at sources without period again at `at_ns`. */
 void hub_trail(struct hub *hub, uint64_t at_ns);
 void hub_write_hello(struct hub *hub, struct text *text);
+void hub_write_sound(const struct hub *hub, struct text *text);
 
 /* ---- feed.c ---- */
 /* NULL: no memory. */

@@ -5,7 +5,7 @@
 #include "options.h"
 
 static int (*const commands[])(const struct options *options) = {
-#define COMMANDS_RUN_(name, operand, prose) command_##name,
+#define COMMANDS_RUN_(name, ...) command_##name,
     COMMANDS(COMMANDS_RUN_)};
 
 static int run(const struct options *options) {

@@ -86,6 +86,13 @@ static int take_id(struct message *message, struct message_error *error, const c
     return 0;
 }
 
+static int take_on(struct message *message, struct message_error *error, const cJSON *value) {
+    if (!cJSON_IsBool(value))
+        return fail(error, MESSAGE_BAD_VALUE, "\"on\" must be true or false");
+    message->on = cJSON_IsTrue(value) != 0;
+    return 0;
+}
+
 /* ---- which members a message has ---- */
 
 struct member {
@@ -102,6 +109,7 @@ static const struct member subscribe_members[] = {
 static const struct member unsubscribe_members[] = {{"source", take_source, true},
                                                     {NULL, NULL, false}};
 static const struct member ping_members[] = {{"id", take_id, false}, {NULL, NULL, false}};
+static const struct member sound_members[] = {{"on", take_on, true}, {NULL, NULL, false}};
 
 static const struct {
     const char *name;

@@ -22,7 +22,7 @@
 #define MESSAGE_HISTORY_SECONDS_MAX 86400.0
 
 /* All that a client can say; names as in "op". */
-#define MESSAGE_OPS(X) X(subscribe) X(unsubscribe) X(ping)
+#define MESSAGE_OPS(X) X(subscribe) X(unsubscribe) X(ping) X(sound)
 
 #define MESSAGE_OP_(name) MESSAGE_##name,
 enum message_op { MESSAGE_OPS(MESSAGE_OP_) MESSAGE_OP_COUNT };
@@ -41,6 +41,8 @@ struct message {
     /* ping */
     bool has_id;
     double id;
+    /* sound */
+    bool on;
 };
 
 /* The codes of `error` messages. */

@@ -113,10 +113,10 @@ const struct option *options_nearest(const struct options_run *run, const char *
 }
 
 static const char *const command_names[] = {
-#define COMMANDS_NAME_(name, operand, prose) #name,
+#define COMMANDS_NAME_(name, word, operand, prose) word,
     COMMANDS(COMMANDS_NAME_)};
 static const char *const command_operands[] = {
-#define COMMANDS_OPERAND_(name, operand, prose) operand,
+#define COMMANDS_OPERAND_(name, word, operand, prose) operand,
     COMMANDS(COMMANDS_OPERAND_)};
 
 const char *options_command_name(enum command command) {

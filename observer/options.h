@@ -33,14 +33,15 @@
 
 #include <omni/schema.h>
 
-/* X(name, operand, prose). The first one is what happens without a command. */
+/* X(name, word, operand, prose). The first one is what happens without a command. */
 #define COMMANDS(X)                                                                                \
-    X(serve, "", "show all sources in a web page (the default)")                                   \
-    X(list, "", "name all sources and their states")                                               \
-    X(watch, "SOURCE", "show one source in the terminal, live")                                    \
-    X(dump, "SOURCE", "write every tick of one source, one line each")
+    X(serve, "serve", "", "show all sources in a web page (the default)")                          \
+    X(list, "list", "", "name all sources and their states")                                       \
+    X(watch, "watch", "SOURCE", "show one source in the terminal, live")                           \
+    X(dump, "dump", "SOURCE", "write every tick of one source, one line each")                     \
+    X(sound_test, "sound-test", "", "play each of the sounds once")
 
-#define COMMANDS_ID_(name, operand, prose) COMMAND_##name,
+#define COMMANDS_ID_(name, ...) COMMAND_##name,
 enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
 
 /* X(kind, member, letter, argument, default, low, high, commands, prose)
@@ -78,7 +79,7 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
     X(size, history, 0, "SIZE", "3MiB", 65536, 1073741824, serve,                                  \
       "memory for the past of each source")                                                        \
     X(number, max_clients, 0, "N", "1000", 1, 100000, serve,                                       \
-      "WebSocket clients at a time")                                                               \
+      "WebSocket clients at a time; an open page counts as two")                                   \
     X(number, max_requests, 0, "N", "256", 1, 100000, serve,                                       \
       "HTTP connections at a time; also connections that have not asked anything yet")             \
     X(size, max_message, 0, "SIZE", "4KiB", 256, 1048576, serve,                                   \
@@ -93,6 +94,16 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "how long a WebSocket client may take nothing before it is closed")                          \
     X(number, ping_interval, 0, "SECONDS", "5", 1, 3600, serve,                                    \
       "between pings; who does not answer before the next is closed")                              \
+    X(text, sound_device, 0, "NAME", "default", 0, 0, sounding,                                    \
+      "the ALSA device that plays")                                                                \
+    X(text, sound_dir, 0, "DIR", "", 0, 0, sounding,                                               \
+      "play your own WAV, FLAC and OGG files: those whose names begin with cluck, squawk or alarm")\
+    X(span, sound_interval, 0, "MIN-MAX", "5-20", 0.1, 3600, serve,                                \
+      "seconds from one cluck to the next while a robot wanders, drawn at random")                 \
+    X(number, sound_volume, 0, "PERCENT", "80", 0, 100, sounding,                                  \
+      "how loud, beside what the mixer says")                                                      \
+    X(flag, sound, 's', "", "no", 0, 0, serve,                                                     \
+      "play chicken sounds from the start; visitors can switch them on and off")                   \
     X(flag, json, 'j', "", "no", 0, 0, list,                                                       \
       "one JSON object a line instead of a table")                                                 \
     X(decimal, rate, 'r', "HZ", "", 0.01, 100, watch,                                              \
@@ -107,12 +118,14 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "how a line is written")
 /* clang-format on */
 
-#define OPTIONS_FOR_every   ((1u << COMMANDS_COUNT) - 1u)
-#define OPTIONS_FOR_serve   (1u << COMMAND_serve)
-#define OPTIONS_FOR_list    (1u << COMMAND_list)
-#define OPTIONS_FOR_watch   (1u << COMMAND_watch)
-#define OPTIONS_FOR_dump    (1u << COMMAND_dump)
-#define OPTIONS_FOR_looking (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
+#define OPTIONS_FOR_every      ((1u << COMMANDS_COUNT) - 1u)
+#define OPTIONS_FOR_serve      (1u << COMMAND_serve)
+#define OPTIONS_FOR_list       (1u << COMMAND_list)
+#define OPTIONS_FOR_watch      (1u << COMMAND_watch)
+#define OPTIONS_FOR_dump       (1u << COMMAND_dump)
+#define OPTIONS_FOR_sound_test (1u << COMMAND_sound_test)
+#define OPTIONS_FOR_looking    (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
+#define OPTIONS_FOR_sounding   (OPTIONS_FOR_serve | OPTIONS_FOR_sound_test)
 
 struct options_texts {
     const char *const *items; /* NULL-terminated; never NULL itself */
@@ -124,11 +137,17 @@ struct options_users {
     size_t count;
 };
 
+struct options_span {
+    double low;
+    double high;
+};
+
 #define OPTIONS_TYPE_flag      bool /* nothing, or yes, no, true, false, on, off, 1, 0 */
 #define OPTIONS_TYPE_show      bool /* the same, on the command line only */
 #define OPTIONS_TYPE_number    unsigned
 #define OPTIONS_TYPE_count     unsigned long long   /* 0: not given */
 #define OPTIONS_TYPE_decimal   double               /* 0: not given */
+#define OPTIONS_TYPE_span      struct options_span  /* 5-20, or 7 for 7-7 */
 #define OPTIONS_TYPE_size      size_t               /* 65536, 64KiB, 4MiB, 1GiB (also K, M, G) */
 #define OPTIONS_TYPE_choice    unsigned             /* place among the words of `argument` */
 #define OPTIONS_TYPE_text      const char *         /* NULL: not given; never "" */
@@ -162,7 +181,7 @@ int options_parse(struct options *options, int argc, char *const *argv, char *co
 /* Releases what the values lie in. NULL and an all-zero struct are fine. */
 void options_free(struct options *options);
 
-/* "serve", "list", ... */
+/* "serve", "list", ..., "sound-test" */
 const char *options_command_name(enum command command);
 
 /* What --help prints; what --help-man prints: the part of docs/man/omni-observer.1 that comes from

@@ -76,6 +76,7 @@ static const char *wanted_type(const struct option *option) {
     case OPTIONS_KIND_addresses:
     case OPTIONS_KIND_users:
         return "a string or a list of strings";
+    case OPTIONS_KIND_span:
     case OPTIONS_KIND_choice:
     case OPTIONS_KIND_text:
     case OPTIONS_KIND_config:

@@ -14,8 +14,9 @@ struct help_group {
 
 static const struct help_group groups[] = {
     {"every command", OPTIONS_FOR_every},
-#define COMMANDS_GROUP_(name, operand, prose) {#name, OPTIONS_FOR_##name},
+#define COMMANDS_GROUP_(name, word, operand, prose) {word, OPTIONS_FOR_##name},
     COMMANDS(COMMANDS_GROUP_){"watch and dump", OPTIONS_FOR_looking},
+    {"serve and sound-test", OPTIONS_FOR_sounding},
 };
 
 /* ---- --help ---- */
@@ -69,7 +70,7 @@ void options_print_help(FILE *file) {
                 "Shows what the robots of this machine publish; never touches them.\n\n"
                 "Commands:\n",
                 file);
-#define COMMANDS_PRINT_(name, operand, prose) print_command(file, #name, operand, prose);
+#define COMMANDS_PRINT_(name, word, operand, prose) print_command(file, word, operand, prose);
     COMMANDS(COMMANDS_PRINT_)
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         bool titled = false;
@@ -134,12 +135,17 @@ static void print_man_option(FILE *file, const struct option *option) {
         print_roff(file, option->fallback);
         (void)fputc('.', file);
     }
-    if (option->kind == OPTIONS_KIND_size || option->kind == OPTIONS_KIND_number) {
-        (void)fprintf(file, " From %.0f to %.0f%s.", option->low, option->high,
+    if (option->high > option->low)
+        (void)fprintf(file, " From %.16g to %.16g%s.", option->low, option->high,
                       option->kind == OPTIONS_KIND_size ? " bytes" : "");
-    }
     if (option->kind != OPTIONS_KIND_show)
         (void)fprintf(file, " Variable: \\fB%s\\fR.", option->variable);
+    (void)fputc('\n', file);
+}
+
+static void print_man_title(FILE *file, const char *title) {
+    (void)fputs(".SS Options for ", file);
+    print_roff(file, title);
     (void)fputc('\n', file);
 }
 
@@ -151,7 +157,7 @@ void options_print_man(FILE *file) {
         for (size_t j = 0; j < OPTIONS_COUNT; j++) {
             if (table[j].commands == groups[i].commands && table[j].prose[0] != '\0') {
                 if (!titled)
-                    (void)fprintf(file, ".SS Options for %s\n", groups[i].title);
+                    print_man_title(file, groups[i].title);
                 titled = true;
                 print_man_option(file, &table[j]);
             }

@@ -15,6 +15,7 @@ enum options_kind {
     OPTIONS_KIND_number,
     OPTIONS_KIND_count,
     OPTIONS_KIND_decimal,
+    OPTIONS_KIND_span,
     OPTIONS_KIND_size,
     OPTIONS_KIND_choice,
     OPTIONS_KIND_text,

@@ -32,7 +32,7 @@ static int set_flag(struct options_run *run, const struct options_setting *setti
 
 static int refuse_range(struct options_run *run, const struct options_setting *setting,
                         const char *what) {
-    char reason[80];
+    char reason[128];
     (void)snprintf(reason, sizeof reason, "%s from %.16g to %.16g", what, setting->option->low,
                    setting->option->high);
     return refuse(run, setting, reason);
@@ -70,6 +70,25 @@ static int set_decimal(struct options_run *run, const struct options_setting *se
         !in_range(setting->option, value))
         return refuse_range(run, setting, "a number");
     *(double *)member = value;
+    return 0;
+}
+
+/* One end; where it ends in *end. */
+static bool read_end(const char *text, const struct option *option, double *value, char **end) {
+    *value = strtod(text, end);
+    return isdigit((unsigned char)text[0]) && isfinite(*value) && in_range(option, *value);
+}
+
+static int set_span(struct options_run *run, const struct options_setting *setting, void *member) {
+    struct options_span span;
+    char *end = NULL;
+    bool fits = read_end(setting->value, setting->option, &span.low, &end);
+    span.high = span.low;
+    if (fits && *end == '-')
+        fits = read_end(end + 1, setting->option, &span.high, &end);
+    if (!fits || *end != '\0' || span.low > span.high)
+        return refuse_range(run, setting, "like 5-20, the smaller number first, both");
+    *(struct options_span *)member = span;
     return 0;
 }
 
@@ -220,12 +239,13 @@ static int set_users(struct options_run *run, const struct options_setting *sett
 }
 
 static setter *const setters[OPTIONS_KINDS_COUNT] = {
-    [OPTIONS_KIND_flag] = set_flag,           [OPTIONS_KIND_show] = set_flag,
-    [OPTIONS_KIND_number] = set_number,       [OPTIONS_KIND_count] = set_count,
-    [OPTIONS_KIND_decimal] = set_decimal,     [OPTIONS_KIND_size] = set_size,
-    [OPTIONS_KIND_choice] = set_choice,       [OPTIONS_KIND_text] = set_text,
-    [OPTIONS_KIND_config] = set_text,         [OPTIONS_KIND_texts] = set_texts,
-    [OPTIONS_KIND_addresses] = set_addresses, [OPTIONS_KIND_users] = set_users,
+    [OPTIONS_KIND_flag] = set_flag,       [OPTIONS_KIND_show] = set_flag,
+    [OPTIONS_KIND_number] = set_number,   [OPTIONS_KIND_count] = set_count,
+    [OPTIONS_KIND_decimal] = set_decimal, [OPTIONS_KIND_span] = set_span,
+    [OPTIONS_KIND_size] = set_size,       [OPTIONS_KIND_choice] = set_choice,
+    [OPTIONS_KIND_text] = set_text,       [OPTIONS_KIND_config] = set_text,
+    [OPTIONS_KIND_texts] = set_texts,     [OPTIONS_KIND_addresses] = set_addresses,
+    [OPTIONS_KIND_users] = set_users,
 };
 
 bool options_is_list(const struct option *option) {

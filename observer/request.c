@@ -94,6 +94,18 @@ static void handle_ping(struct client *client, const struct message *message, ui
     client->errors = 0;
 }
 
+/* Every client hears of it, this one too: see on_sound() in hub.c. */
+static void handle_sound(struct client *client, const struct message *message, uint64_t now_ns) {
+    struct speaker *speaker = client->hub->speaker;
+    struct message_error error = {MESSAGE_BAD_MESSAGE, "this observer has no sound"};
+    if (speaker == NULL) {
+        answer_error(client, &error, now_ns);
+        return;
+    }
+    speaker_switch(speaker, message->on);
+    client->errors = 0;
+}
+
 static handle_op *const handlers[MESSAGE_OP_COUNT] = {
 #define HANDLER_(name) [MESSAGE_##name] = handle_##name,
     MESSAGE_OPS(HANDLER_)

@@ -19,6 +19,7 @@
 #include "hub.h"
 #include "links.h"
 #include "sources.h"
+#include "speaker.h"
 #include "trim.h"
 
 enum {
@@ -35,6 +36,7 @@ struct serve {
     uv_signal_t stops[STOP_SIGNALS];
     uv_timer_t trim;
     struct hub *hub;
+    struct speaker *speaker;
     struct sources *sources;
     struct http *http;
 };
@@ -202,13 +204,28 @@ static int open_hub(struct serve *serve) {
     return hub_open(&serve->hub, &serve->loop, &how, &serve->access);
 }
 
+static int open_speaker(struct serve *serve) {
+    const struct options *options = serve->options;
+    struct speaker_options how = {
+        .player = {.device = options->sound_device,
+                   .directory = options->sound_dir,
+                   .volume = (float)options->sound_volume / 100,
+                   .seed = uv_hrtime()},
+        .rules = {options->sound_interval.low, options->sound_interval.high},
+        .on = options->sound};
+    int error = speaker_open(&serve->speaker, &serve->loop, &how);
+    if (error == 0)
+        hub_attach_speaker(serve->hub, serve->speaker);
+    return error;
+}
+
 static int open_sources(struct serve *serve) {
     const struct options *options = serve->options;
     struct sources_options how = {.directory = options->directory,
                                   .trusted = options->trust.items,
                                   .trusted_count = options->trust.count,
                                   .history_bytes = options->history};
-    struct sources_listener listener = hub_listener(serve->hub);
+    struct sources_listener listener = speaker_listener(serve->speaker, hub_listener(serve->hub));
     int error = sources_open(&serve->sources, &serve->loop, &how, &listener);
     if (error == 0)
         hub_attach(serve->hub, serve->sources);
@@ -231,8 +248,9 @@ static const struct {
     const char *name;
     int (*open)(struct serve *serve);
 } parts[] = {
-    {"signals", watch_signals}, {"a timer", plan_trim},       {"the WebSocket side", open_hub},
-    {"sources", open_sources},  {"the HTTP side", open_http}, {"the door", open_door},
+    {"signals", watch_signals},    {"a timer", plan_trim},    {"the WebSocket side", open_hub},
+    {"the speaker", open_speaker}, {"sources", open_sources}, {"the HTTP side", open_http},
+    {"the door", open_door},
 };
 
 static int open_parts(struct serve *serve) {
@@ -254,16 +272,20 @@ static void close_own(uv_handle_t *handle, void *context) {
         uv_close(handle, NULL);
 }
 
-static void close_parts(struct serve *serve) {
+/* The hub before the speaker: nobody's goodbye waits for a sound device. Returns whether all threads
+ * have ended. */
+static bool close_parts(struct serve *serve) {
     door_close(serve->door);
     http_close(serve->http);
     hub_close(serve->hub);
+    bool is_alone = speaker_close(serve->speaker);
     sources_close(serve->sources);
     uv_walk(&serve->loop, close_own, serve);
     (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
     int error = uv_loop_close(&serve->loop);
     if (error < 0)
         (void)fprintf(stderr, "the loop could not be closed: %s\n", uv_strerror(error));
+    return is_alone;
 }
 
 static int run(struct serve *serve) {
@@ -278,17 +300,21 @@ static int run(struct serve *serve) {
         announce(serve);
         (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
     }
-    close_parts(serve);
-    return error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+    int code = error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+    if (!close_parts(serve)) {
+        (void)fflush(NULL);
+        _exit(code); /* a thread is still inside libraries that exit() would take down */
+    }
+    return code;
 }
 
-static int check_directory(const char *path, struct omni_problem *problem) {
+static int check_directory(const char *path, const char *option, struct omni_problem *problem) {
     DIR *directory = opendir(path);
     if (directory == NULL) {
         int error = -errno;
         (void)snprintf(problem->text, sizeof problem->text,
-                       "cannot read the directory %.150s: %s; choose another: --directory DIR",
-                       path, strerror(-error));
+                       "cannot read the directory %.150s: %s; choose another: --%s DIR", path,
+                       strerror(-error), option);
         return error;
     }
     (void)closedir(directory);
@@ -299,7 +325,9 @@ int command_serve(const struct options *options) {
     struct serve serve = {.options = options};
     struct omni_problem problem = {.text = ""};
     prepare_process(options);
-    int error = check_directory(options->directory, &problem);
+    int error = check_directory(options->directory, "directory", &problem);
+    if (error == 0 && options->sound_dir != NULL)
+        error = check_directory(options->sound_dir, "sound-dir", &problem);
     if (error == 0)
         error = listen_at(&serve, &problem);
     if (error == 0)

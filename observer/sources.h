@@ -49,6 +49,7 @@ struct source {
     uint64_t ticks;          /* read so far, all instances */
     uint64_t lost;           /* published but never read by this observer, all instances */
     void *hub;               /* the hub's own */
+    void *speaker;           /* the speaker's own */
 };
 
 struct sources_listener {

@@ -22,6 +22,7 @@ struct scene {
     uv_loop_t loop;
     struct access access;
     struct hub *hub;
+    struct speaker *speaker; /* of the tests that want one */
     struct sources sources;
     struct peer *peers[PEERS_MAX];
     int near[PEERS_MAX];  /* the hub's sockets */
@@ -48,6 +49,7 @@ static struct scene *scene_open(const struct hub_options *options) {
 }
 
 static void scene_close(struct scene *scene) {
+    speaker_close(scene->speaker);
     hub_close(scene->hub);
     assert_int_equal(uv_run(&scene->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
@@ -865,6 +867,90 @@ static void test_full_house(void **state) {
     scene_close(scene);
 }
 
+/* ---- sound ---- */
+
+static struct scene *scene_open_with_speaker(void) {
+    struct scene *scene = scene_open(&usual);
+    const struct speaker_options options = {.player = {.device = "no such device", .volume = 1},
+                                            .rules = {5, 20}};
+    assert_int_equal(speaker_open(&scene->speaker, &scene->loop, &options), 0);
+    hub_attach_speaker(scene->hub, scene->speaker);
+    return scene;
+}
+
+static bool sound_is(const struct peer *peer, bool on, const char *sound_state) {
+    const cJSON *sound = peer_last(peer, "sound");
+    return sound != NULL && cJSON_IsTrue(cJSON_GetObjectItem(sound, "on")) == on &&
+           strcmp(word_of(sound, "state"), sound_state) == 0;
+}
+
+static void test_sound_is_the_same_for_all(void **state) {
+    (void)state;
+    struct scene *scene = scene_open_with_speaker();
+    struct peer *one = join(scene);
+    struct peer *other = join(scene);
+    for (unsigned i = 0; i < 2; i++) {
+        WAIT_FOR(scene, peer_count(scene->peers[i], "sound") == 1);
+        assert_true(sound_is(scene->peers[i], false, "off"));
+        assert_true(is_op(scene->peers[i]->messages[1], "sound"));
+    }
+    peer_say(one, "{\"op\":\"sound\",\"on\":true}");
+    WAIT_FOR(scene, sound_is(one, true, "no-device") && sound_is(other, true, "no-device"));
+    assert_non_null(strstr(word_of(peer_last(other, "sound"), "reason"), "no such device"));
+    struct peer *late = join(scene);
+    WAIT_FOR(scene, sound_is(late, true, "no-device"));
+    assert_int_equal(peer_count(late, "sound"), 1);
+    peer_say(other, "{\"op\":\"sound\",\"on\":false}");
+    WAIT_FOR(scene, sound_is(one, false, "off") && sound_is(late, false, "off"));
+    assert_string_equal(word_of(peer_last(one, "sound"), "reason"), "");
+    scene_close(scene);
+}
+
+static void test_a_client_that_does_not_read_gets_the_newest_sound(void **state) {
+    (void)state;
+    struct scene *scene = scene_open_with_speaker();
+    struct fake *fake = add(scene, "robot");
+    struct peer *peer = join(scene);
+    struct peer *stuck = join_eager(scene);
+    scene->deaf[1] = true;
+    tick_until_dropping(scene, fake);
+    size_t heard = peer_count(peer, "sound");
+    for (unsigned i = 0; i < 9; i++) {
+        peer_say(peer,
+                 i % 2 == 0 ? "{\"op\":\"sound\",\"on\":true}" : "{\"op\":\"sound\",\"on\":false}");
+        WAIT_FOR(scene, peer_count(peer, "sound") > heard);
+        heard = peer_count(peer, "sound");
+    }
+    WAIT_FOR(scene, sound_is(peer, true, "no-device"));
+    scene->deaf[1] = false;
+    WAIT_FOR(scene, sound_is(stuck, true, "no-device"));
+    assert_int_equal(peer_count(stuck, "sound"), 2);
+    scene_close(scene);
+}
+
+static void test_a_second_hello_is_followed_by_the_sound_too(void **state) {
+    (void)state;
+    struct scene *scene = scene_open_with_speaker();
+    struct fake *fake = add(scene, "robot");
+    struct peer *peer = join_eager(scene);
+    scene->deaf[0] = true;
+    tick_until_dropping(scene, fake);
+    add(scene, "zebra");
+    scene->deaf[0] = false;
+    WAIT_FOR(scene, peer_count(peer, "hello") == 2 && peer_count(peer, "sound") == 2);
+    scene_close(scene);
+}
+
+static void test_an_observer_without_sound_says_so(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(&usual);
+    struct peer *peer = join(scene);
+    peer_say(peer, "{\"op\":\"sound\",\"on\":true}");
+    WAIT_FOR(scene, peer_count(peer, "error") == 1);
+    assert_int_equal(peer_count(peer, "sound"), 0);
+    scene_close(scene);
+}
+
 static void test_goodbye(void **state) {
     (void)state;
     struct scene *scene = scene_open(&usual);
@@ -916,6 +1002,10 @@ int main(void) {
         cmocka_unit_test(test_ping_must_be_answered),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_full_house),
+        cmocka_unit_test(test_sound_is_the_same_for_all),
+        cmocka_unit_test(test_a_client_that_does_not_read_gets_the_newest_sound),
+        cmocka_unit_test(test_a_second_hello_is_followed_by_the_sound_too),
+        cmocka_unit_test(test_an_observer_without_sound_says_so),
         cmocka_unit_test(test_goodbye),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

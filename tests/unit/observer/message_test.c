@@ -69,6 +69,18 @@ static void test_unsubscribe(void **state) {
     assert_string_equal(message.source, "robot");
 }
 
+static void test_sound(void **state) {
+    (void)state;
+    struct message message = parse("{\"op\":\"sound\",\"on\":true}");
+    assert_int_equal(message.op, MESSAGE_sound);
+    assert_true(message.on);
+    assert_false(parse("{\"on\":false,\"op\":\"sound\",\"loud\":1}").on);
+    refuse("{\"op\":\"sound\"}", MESSAGE_BAD_MESSAGE);
+    refuse("{\"op\":\"sound\",\"on\":1}", MESSAGE_BAD_VALUE);
+    refuse("{\"op\":\"sound\",\"on\":\"true\"}", MESSAGE_BAD_VALUE);
+    refuse("{\"op\":\"sound\",\"on\":null}", MESSAGE_BAD_VALUE);
+}
+
 static void test_ping(void **state) {
     (void)state;
     struct message message = parse("{\"op\":\"ping\",\"id\":-1.5}");
@@ -113,7 +125,7 @@ static void test_not_a_message(void **state) {
                                         "{\"op\":\"subscribe\"}",
                                         "{\"op\":\"unsubscribe\"}",
                                         "{\"op\":\"ping\\u0000x\"}",
-                                        "{\"op\":\"ping\",\"id\\u0000\":1}"};
+                                        "{\"op\":\"sound\",\"on\\u0000\":true}"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         refuse(texts[i], MESSAGE_BAD_MESSAGE);
 }
@@ -187,6 +199,7 @@ int main(void) {
         cmocka_unit_test(test_subscribe_with_defaults),
         cmocka_unit_test(test_subscribe_with_everything),
         cmocka_unit_test(test_unsubscribe),
+        cmocka_unit_test(test_sound),
         cmocka_unit_test(test_ping),
         cmocka_unit_test(test_not_json),
         cmocka_unit_test(test_not_a_message),

@@ -112,6 +112,12 @@ static void defaults(void **state) {
     assert_int_equal(options.format, OPTIONS_FORMAT_JSON);
     assert_true(options.count == 0);
     assert_true(options.rate == 0);
+    assert_false(options.sound);
+    assert_string_equal(options.sound_device, "default");
+    assert_int_equal(options.sound_volume, 80);
+    assert_null(options.sound_dir);
+    assert_true(options.sound_interval.low == 5);
+    assert_true(options.sound_interval.high == 20);
 }
 
 static void token_file_follows_the_state_directory(void **state) {
@@ -302,6 +308,49 @@ static void choices(void **state) {
     refuse_saying(LIST("--require-token", "a"), NOTHING, LIST("one of auto|always|never"));
     refuse_saying(LIST("--require-token", ""), NOTHING, LIST("one of auto|always|never"));
     refuse_saying(LIST("--require-token", "auto|"), NOTHING, LIST("one of auto|always|never"));
+}
+
+static void spans(void **state) {
+    static const struct {
+        const char *text;
+        double low, high;
+    } cases[] = {{"5-20", 5, 20}, {"7", 7, 7}, {"0.1-3600", 0.1, 3600}, {"2.5-2.5", 2.5, 2.5}};
+    static const char *const wrong[] = {"",      "-",      "5-",    "-5",    "20-5",
+                                        "0-5",   "5-3601", "5--6",  "5-6-7", "5 - 20",
+                                        "5-20s", "nan-5",  "5-inf", "+5-6",  "5-0x20x"};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        accept(LIST("--sound-interval", cases[i].text), NOTHING);
+        assert_true(options.sound_interval.low == cases[i].low);
+        assert_true(options.sound_interval.high == cases[i].high);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        refuse_saying(LIST("--sound-interval", wrong[i]), NOTHING,
+                      LIST("--sound-interval", "like 5-20", "from 0.1 to 3600"));
+}
+
+static void sounds(void **state) {
+    (void)state;
+    accept(LIST("--sound", "--sound-device", "hw:1", "--sound-dir=/hens"),
+           LIST("OMNI_SOUND_VOLUME=0"));
+    assert_true(options.sound);
+    assert_string_equal(options.sound_device, "hw:1");
+    assert_string_equal(options.sound_dir, "/hens");
+    assert_int_equal(options.sound_volume, 0);
+    accept(LIST("sound-test", "--sound-volume", "100"), LIST("OMNI_SOUND=yes"));
+    assert_int_equal(options.command, COMMAND_sound_test);
+    assert_int_equal(options.sound_volume, 100);
+    refuse_saying(LIST("--sound-volume", "101"), NOTHING, LIST("from 0 to 100"));
+    refuse_saying(LIST("list", "--sound-device", "x"), NOTHING, LIST("is not for list"));
+    refuse_saying(LIST("sound-test", "--sound"), NOTHING, LIST("is not for sound-test"));
+    refuse_saying(LIST("sound_test"), NOTHING, LIST("unknown command", "mean sound-test?"));
+    configure("{\"sound\": true, \"sound-interval\": \"1-2\", \"sound-volume\": 50}");
+    accept(LIST("-c", config_path), NOTHING);
+    assert_true(options.sound);
+    assert_true(options.sound_interval.high == 2);
+    assert_int_equal(options.sound_volume, 50);
+    configure("{\"sound-interval\": 5}");
+    refuse_saying(LIST("-c", config_path), NOTHING, LIST("\"sound-interval\" must be a string"));
 }
 
 /* ---- precedence ---- */
@@ -534,6 +583,8 @@ int main(void) {
         cmocka_unit_test_teardown(lists_grow_in_one_place_and_replace_those_below, clean_up),
         cmocka_unit_test_teardown(users, clean_up),
         cmocka_unit_test_teardown(choices, clean_up),
+        cmocka_unit_test_teardown(spans, clean_up),
+        cmocka_unit_test_teardown(sounds, clean_up),
         cmocka_unit_test_teardown(precedence, clean_up),
         cmocka_unit_test_teardown(an_empty_variable_says_nothing, clean_up),
         cmocka_unit_test_teardown(config_takes_every_kind, clean_up),
