@@ -539,6 +539,24 @@ test("sounds: a button only where the observer speaks of them, and it asks for w
   assert.equal(await button.getAttribute("title"), "<b>no card</b>");
 });
 
+test("sounds: switched in one page, shown in all, and why there are none", async (t) => {
+  const scene = await Scene.open(t);
+  await scene.publisher("tank");
+  const { link } = await scene.observer({ args: ["--sound-device", "absent"] });
+  const pages = [await scene.page(browser, link), await scene.page(browser, link)];
+  const shown = (page) => page.getByTestId("sound").textContent();
+  for (const page of pages) await until("a switch", () => shown(page), (text) => text === "Sound");
+  await pages[0].getByTestId("sound").click();
+  for (const page of pages) {
+    await until("there is no device", () => shown(page), (text) => text === "Sound: no device");
+    assert.equal(await page.getByTestId("sound").getAttribute("aria-pressed"), "true");
+    const reason = await page.getByTestId("sound-said").textContent();
+    assert.equal(reason, 'On the observer’s machine: no sound device "absent": there is none of that name');
+  }
+  await pages[1].getByTestId("sound").click();
+  for (const page of pages) await until("it is off", () => page.getByTestId("sound-said").textContent(), (text) => text === "");
+});
+
 test("the keys are told under ?, and can be switched off", async (t) => {
   const { page } = await tankPage(t);
   await page.keyboard.press("?");

@@ -47,6 +47,7 @@ export function soundTool(ask) {
   let isOn = false;
   const { words, pressed, button } = tool("sound", () => ask(!isOn));
   const title = liveAttribute(button, "title");
+  const said = liveText(byId("sound-said"));
   return (/** @type {SoundMessage | null} */ sound) => {
     button.hidden = sound === null;
     if (!sound) return;
@@ -54,6 +55,8 @@ export function soundTool(ask) {
     pressed(isOn);
     words(sound.state === "no-device" ? "Sound: no device" : "Sound");
     title(String(sound.reason ?? ""));
+    // Where nothing hovers, a title tells nobody.
+    said(sound.reason ? `On the observer’s machine: ${sound.reason}` : "");
   };
 }
 
