@@ -63,6 +63,8 @@ export function panelView(series, number, columns, colours, actions) {
     html("ul", { class: "legend" }, ...legend.map((item) => item.node)),
   );
   if (!columns.length) plot.node.append(html("p", { class: "hint" }, "Click a value to plot it."));
+  // It is drawn two frames later: without its room the page would shrink and grow again meanwhile.
+  else plot.node.style.minHeight = `${plot.height}px`;
 
   let isSeen = true;
   // What is out of sight costs nothing, and is there before it comes into sight.
