@@ -364,6 +364,7 @@ test("layout: remembered, shared by a link, reset by one click", async (t) => {
 
   await page.getByRole("button", { name: "Share" }).click();
   const shared = await page.getByLabel("Who may open this page").inputValue();
+  assert.ok(await page.getByText("It opens on this machine only.").isVisible(), "nobody is sent a link in vain");
   await page.getByRole("button", { name: "Close" }).click();
   assert.equal(new URL(shared).origin, new URL(link).origin);
   const other = await scene.page(browser, shared);

@@ -409,6 +409,26 @@ static void test_the_users_files_are_played(void **state) {
     free_scene(scene);
 }
 
+/* The configuration is wrong for a moment: that is no reason to throw out what the user gave. */
+static void test_the_devices_fault_is_not_the_files(void **state) {
+    (void)state;
+    write_tone(alsa_path("alarm.wav"), 1);
+    struct scene *scene = open_scene_of_files(alsa_directory);
+    alsa_configure("pcm.good { type\n");
+    fall_silent(scene);
+    WAIT_FOR_STATE(scene, "no-device");
+    alsa_configure(ALSA_GOOD, alsa_directory);
+    WAIT_FOR_STATE(scene, "on");
+    unsigned before = captures();
+    tick(scene);
+    fall_silent(scene);
+    WAIT_FOR(scene, captures() > before && is_finished(before));
+    struct recording recording = alsa_read(alsa_captured(before));
+    assert_int_equal(recording.rate, TONE_HZ);
+    free(recording.samples);
+    free_scene(scene);
+}
+
 static void test_without_its_directory_the_synthesiser_plays(void **state) {
     (void)state;
     struct scene *scene = open_scene_of_files(alsa_path("nowhere"));
@@ -761,6 +781,7 @@ int main(void) {
         CLEANED(test_off_is_silent_and_on_again_knows_no_old_news),
         CLEANED(test_no_two_are_alike_after_off_and_on_either),
         CLEANED(test_the_users_files_are_played),
+        CLEANED(test_the_devices_fault_is_not_the_files),
         CLEANED(test_without_its_directory_the_synthesiser_plays),
         CLEANED(test_other_sources_make_no_sound),
         CLEANED(test_whatever_the_sources_tell_is_passed_on),
