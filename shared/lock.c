@@ -63,6 +63,7 @@ pid_t omni_lock_owner(const char *path) {
         return 0;
     bool told = omni_lock_is_held(file) == 1 && read(file, text, sizeof text - 1) > 0;
     close(file);
-    long id = told ? strtol(text, NULL, 10) : 0;
-    return id > 0 && id == (long)(pid_t)id ? (pid_t)id : 0;
+    /* Wider than a process id on every CPU: what is too large stays too large. */
+    long long id = told ? strtoll(text, NULL, 10) : 0;
+    return id > 0 && id == (pid_t)id ? (pid_t)id : 0;
 }
