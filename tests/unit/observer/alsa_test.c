@@ -181,7 +181,7 @@ static void test_no_configuration_at_all(void **state) {
 static long heard_bytes(void) {
     struct stat facts;
     assert_int_equal(stat(alsa_path("heard.raw"), &facts), 0);
-    return facts.st_size;
+    return (long)facts.st_size;
 }
 
 /* Faults cost at most what was under way; after each of them it goes on. */

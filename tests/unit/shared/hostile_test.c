@@ -452,19 +452,23 @@ static int rounds_to_do(void) {
     return strcmp(SANITIZER, "thread") == 0 ? ROUNDS_UNDER_THREAD_SANITIZER : ROUNDS;
 }
 
+static size_t pick(uint64_t *seed, size_t below) {
+    return (size_t)(chance(seed) % below);
+}
+
 static size_t somewhere(const struct victim *victim, uint64_t *seed) {
     size_t ring = get(victim, offsetof(struct omni_header, ring_offset));
     size_t text_end = get(victim, offsetof(struct omni_header, text_offset)) +
                       get(victim, offsetof(struct omni_header, text_bytes));
     switch (chance(seed) % 4) {
     case 0:
-        return chance(seed) % sizeof(struct omni_header);
+        return pick(seed, sizeof(struct omni_header));
     case 1: /* a slot's head */
-        return ring + chance(seed) % SLOTS * 128 + chance(seed) % sizeof(struct omni_slot);
+        return ring + pick(seed, SLOTS) * 128 + pick(seed, sizeof(struct omni_slot));
     case 2:
-        return chance(seed) % victim->whole.count;
+        return pick(seed, victim->whole.count);
     default:
-        return chance(seed) % text_end;
+        return pick(seed, text_end);
     }
 }
 
@@ -514,7 +518,7 @@ static void random_mutations_while_reading(void **state) {
     for (int round = 0; round < rounds_to_do(); round++) {
         uint32_t word = (uint32_t)chance(&seed);
         word = chance(&seed) % 2 == 0 ? word % 64 : word;
-        size_t slot = ring + chance(&seed) % SLOTS * 128;
+        size_t slot = ring + pick(&seed, SLOTS) * 128;
         spoil(&victim, offsetof(struct omni_header, version), &word, sizeof word);
         word = chance(&seed) % 2 == 0 ? word : word + (uint32_t)(chance(&seed) % SLOTS);
         spoil(&victim, slot, &word, sizeof word);
