@@ -131,10 +131,12 @@ static void check_tone(const struct kind *kind) {
     assert_int_equal(clip.channels, kind->channels);
     assert_int_equal(clip.frames_left, TONE_FRAMES);
     assert_int_equal(read_whole(&clip, &samples), TONE_FRAMES);
+    /* In the middle: lossy codecs overshoot at both ends, by as much as their release likes. */
     float peak = 0;
-    for (size_t i = 0; i < TONE_FRAMES; i++)
+    for (size_t i = TONE_FRAMES / 4; i < TONE_FRAMES * 3 / 4; i++)
         peak = fmaxf(peak, fabsf(samples[i * clip.channels]));
-    assert_float_equal(peak, 0.5, 0.25); /* a lossy codec overshoots at the start */
+    if (fabsf(peak - 0.5f) > 0.25f)
+        fail_msg("%s: peak %g", kind->name, (double)peak);
     free(samples);
     clip_close(&clip);
     clip_close(&clip);
