@@ -76,23 +76,23 @@ help:
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
 deps:
-	@scripts/deps build
+	@scripts/deps page build
 
 run: all
 	@scripts/run $(BUILD) $(foreach address,$(LISTEN),--listen $(address))
 
 test:
-	@scripts/deps build test
+	@scripts/deps page build test
 	@$(MAKE) --no-print-directory programs
 	@scripts/test
 
 bench:
-	@scripts/deps build bench
+	@scripts/deps page build bench
 	@$(MAKE) --no-print-directory programs benches
 	@scripts/bench $(BUILD)
 
 lint:
-	@scripts/deps build test
+	@scripts/deps page build test
 	@scripts/lint $(BUILD)
 
 format:
@@ -135,15 +135,15 @@ $(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(OMNI)
 $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
 	$(link) -lm
 
-# ---- the page, embedded ----------------------------------------------------------------------------
+# ---- the page, embedded: the same for every CPU ----------------------------------------------------
 
-$(BUILD)/assets.h: $(PAGE) web/node_modules/.package-lock.json scripts/embed
+build/page/assets.h: $(PAGE) web/node_modules/.package-lock.json scripts/embed
 	@mkdir -p $(@D)
-	@scripts/embed $(BUILD) $(ASSETS) >$@
+	@scripts/embed $(@D) $(ASSETS) >$@
 web/node_modules/.package-lock.json: web/package-lock.json
-	@scripts/deps build
-$(BUILD)/observer/assets.o: $(BUILD)/assets.h
-$(BUILD)/observer/assets.o: ALL_CPPFLAGS += -I$(BUILD)
+	@scripts/deps page
+$(BUILD)/observer/assets.o: build/page/assets.h
+$(BUILD)/observer/assets.o: ALL_CPPFLAGS += -Ibuild/page
 
 # ---- tests and benchmarks --------------------------------------------------------------------------
 

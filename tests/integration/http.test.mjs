@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
 import { ask, askJson, converse, dial } from "./raw.mjs";
-import { BUILD, openPlace, until } from "./support.mjs";
+import { openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -23,7 +23,7 @@ const TYPES = [
 
 /** The page's files, as [address, content, pattern of its type], from the list that was compiled in. */
 async function assets() {
-  const list = await readFile(join(BUILD, "assets.h"), "utf8");
+  const list = await readFile(join(ROOT, "build/page/assets.h"), "utf8");
   const entries = [...list.matchAll(/ASSET\(\d+, "([^"]+)", "[^"]+", "([^"]+)"/g)];
   return Promise.all(entries.map(async ([, address, file]) => {
     const type = TYPES.find(([ending]) => ending.test(file))?.[1];
