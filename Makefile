@@ -1,9 +1,13 @@
 # Omniscient. `make run` shows a robot, `make test` proves it; `make help` lists the rest.
-# Everything is built out of tree, in build/<arch>/ (with a sanitizer: build/<arch>-<sanitizer>/).
+# Everything is built out of tree, in build/<arch>/ (for another Debian: build/<arch>-<suite>/; with a sanitizer:
+# build/<arch>-<sanitizer>/).
 
-ARCH     ?= $(shell uname -m)
+MACHINE  := $(shell uname -m)
+ARCH     ?= $(MACHINE)
+SUITE    ?=
 SANITIZE ?=
-BUILD    := build/$(ARCH)$(if $(SANITIZE),-$(SANITIZE))
+PLACE    := $(ARCH)$(if $(SUITE),-$(SUITE))
+BUILD    := build/$(PLACE)$(if $(SANITIZE),-$(SANITIZE))
 LISTEN   ?=
 PREFIX   ?= /usr/local
 DESTDIR  ?=
@@ -17,9 +21,9 @@ WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conver
             -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wformat=2 -Wundef -Wvla \
             -Wwrite-strings -Wpointer-arith -Wswitch-enum -Wnull-dereference
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) -fPIE -fstack-protector-strong -fno-strict-overflow $(SANITIZE_FLAGS)
+ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) $(TARGET_FLAGS) -fPIE -fstack-protector-strong -fno-strict-overflow $(SANITIZE_FLAGS)
 ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DOMNI_VERSION='"$(VERSION)"' -I$(BUILD)/include $(CPPFLAGS)
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE_FLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(TARGET_FLAGS) $(TARGET_LDFLAGS) $(LDFLAGS) $(SANITIZE_FLAGS)
 
 ifeq ($(SANITIZE),address)
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -29,9 +33,33 @@ else
 ALL_CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
+# Another CPU needs another compiler; it, and another Debian, need libraries of their own: a sysroot (empty: those that
+# the compiler and PKG_CONFIG find by themselves).
+ifneq ($(ARCH)$(SUITE),$(MACHINE))
+TRIPLET := $(shell awk '$$1 == "$(ARCH)" { print $$3 }' scripts/architectures)
+$(if $(TRIPLET),,$(error no ARCH=$(ARCH) in scripts/architectures))
+SYSROOT ?= $(CURDIR)/build/sysroot/$(PLACE)
+ifneq ($(SYSROOT),)
+SYSROOT_MADE := $(SYSROOT)/.made-of
+TARGET_FLAGS := --sysroot=$(SYSROOT)
+# Before the compiler's own: they may belong to another release of Debian.
+TARGET_LDFLAGS = -B$(SYSROOT)/usr/lib/$(TRIPLET) -L$(SYSROOT)/usr/lib/$(TRIPLET)
+ASK := env PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig
+endif
+ifneq ($(ARCH),$(MACHINE))
+FOREIGN := $(ARCH)
+CC := $(if $(filter default,$(origin CC)),$(TRIPLET)-gcc,$(CC))
+AR := $(if $(filter default,$(origin AR)),$(TRIPLET)-ar,$(AR))
+else ifneq ($(SYSROOT),)
+# Runs here as it is: with the sysroot's own loader and libraries, all the way down.
+TARGET_LDFLAGS += -Wl,--dynamic-linker=$(shell ls $(SYSROOT)/lib*/ld-linux*.so* | head -n 1) \
+                  -Wl,--disable-new-dtags -Wl,-rpath,$(SYSROOT)/usr/lib/$(TRIPLET)
+endif
+endif
+
 # Asked only when something of the observer is compiled.
-LIBRARY_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
-LIBRARY_LIBS   = $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
+LIBRARY_CFLAGS = $(shell $(ASK) $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
+LIBRARY_LIBS   = $(shell $(ASK) $(PKG_CONFIG) --libs $(LIBRARIES))
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -70,13 +98,14 @@ benches: $(BENCHES)
 help:
 	@echo 'make            build everything into $(BUILD)/'
 	@echo 'make run        build, start the robot and the observer, print the link (LISTEN=ADDRESS:PORT ...)'
+	@echo '                both: ARCH=aarch64|armv7 for another CPU, SUITE=trixie against another Debian'
 	@echo 'make test       all tests and checks          make bench    figures, as a table'
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
 deps:
-	@scripts/deps page build
+	@scripts/deps page $(if $(FOREIGN),cross $(FOREIGN),build)
 
 run: all
 	@scripts/run $(BUILD) $(foreach address,$(LISTEN),--listen $(address))
@@ -107,7 +136,10 @@ $(BUILD)/include/omni:
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR)/shared $@
 
-$(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni
+$(SYSROOT_MADE): scripts/sysroot scripts/deps scripts/architectures
+	@scripts/sysroot $(ARCH) $(@D) $(SUITE)
+
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni $(SYSROOT_MADE)
 	@mkdir -p $(@D)
 	$(call say,compile,$<)
 	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
@@ -147,7 +179,7 @@ $(BUILD)/observer/assets.o: ALL_CPPFLAGS += -Ibuild/page
 
 # ---- tests and benchmarks --------------------------------------------------------------------------
 
-CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+CMOCKA_LIBS = $(shell $(ASK) $(PKG_CONFIG) --libs cmocka)
 $(BUILD)/tests/unit/shared/%_test: $(BUILD)/tests/unit/shared/%_test.o $(OMNI)
 	$(link) $(CMOCKA_LIBS) -lm -pthread
 $(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(OMNI)
