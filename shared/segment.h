@@ -30,7 +30,8 @@
  *   that it does not know. It ignores bits in compatible_flags. Any change of an offset below is a
  *   new OMNI_LAYOUT_VERSION; tests/unit/shared/segment_test.c asserts every offset literally.
  *
- * All integers are little-endian, all floats IEEE 754. Times are nanoseconds: "monotonic" counts
+ * All integers are little-endian, all floats IEEE 754. (A publisher on a CPU of the other byte order
+ * says so in byte_order, and readers here refuse it.) Times are nanoseconds: "monotonic" counts
  * from an arbitrary start and never steps (CLOCK_MONOTONIC), "wall" counts from 1970 and may step
  * (CLOCK_REALTIME).
  */

@@ -9,7 +9,8 @@
 //     client.send({ op: "subscribe", source: "robot" });
 //     const status = await client.wait((message) => message.op === "status");
 //
-// OMNI_BUILD names the build folder (default build/<machine>).
+// OMNI_BUILD names the build folder (default build/<machine>). `start...({ arch: "armv7" })` takes another CPU's, under
+// its emulator.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -27,7 +28,15 @@ const PROCESS_ID_OFFSET = 100; // in a segment: shared/segment.h
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MACHINE = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" }[arch()] ?? arch();
 
-export const BUILD = resolve(ROOT, process.env.OMNI_BUILD ?? join("build", MACHINE));
+const OWN_BUILD = join(ROOT, "build", MACHINE);
+export const BUILD = resolve(ROOT, process.env.OMNI_BUILD ?? OWN_BUILD);
+
+/** What to type for a program of a build folder: [command, argument...]. */
+function commandFor(file, arch) {
+  const build = arch ? join(ROOT, "build", arch) : BUILD;
+  const program = join(build, file);
+  return build === OWN_BUILD ? [program] : [join(ROOT, "scripts/launch"), build, program];
+}
 
 /** Waits until `probe`, asked every few milliseconds, gives something truthy, and returns that. */
 export async function until(what, probe, pause = 5) {
@@ -93,9 +102,10 @@ export class Place {
   }
 
   /** Starts a program of the build folder: "omni-robot", "tests/programs/publisher". `input`: "pipe" to talk to it. */
-  start(file, args = [], { env = {}, input = "ignore" } = {}) {
+  start(file, args = [], { env = {}, input = "ignore", arch } = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("OMNI_"));
-    const child = spawn(join(BUILD, file), args, {
+    const [command, ...words] = commandFor(file, arch);
+    const child = spawn(command, [...words, ...args], {
       cwd: this.directory,
       env: { ...Object.fromEntries(inherited), HOME: this.directory, ...env },
       stdio: [input, "pipe", "pipe"],
@@ -106,11 +116,11 @@ export class Place {
   }
 
   /** An observer on a free port of 127.0.0.1; has `url`, `address` ("127.0.0.1:PORT") and `token`. */
-  async startObserver({ args = [], listen = "127.0.0.1:0", env } = {}) {
+  async startObserver({ args = [], listen = "127.0.0.1:0", env, arch } = {}) {
     const observer = this.start(
       "omni-observer",
       ["--directory", this.directory, "--listen", listen, "--token-file", join(this.directory, "token"), ...args],
-      { env },
+      { env, arch },
     );
     const [link] = await observer.says(/http:\/\/\S+(?=\n)/);
     const url = new URL(link);
@@ -121,17 +131,17 @@ export class Place {
   }
 
   /** A robot, publishing. */
-  async startRobot({ name = "robot", args = [], env } = {}) {
-    return this.startPublishing("omni-robot", name, args, env);
+  async startRobot({ name = "robot", args = [], env, arch } = {}) {
+    return this.startPublishing("omni-robot", name, args, { env, arch });
   }
 
   /** The tests' own publisher, whose values follow from the tick's number (tests/programs). */
-  async startPublisher({ name = "robot", args = [], env } = {}) {
-    return this.startPublishing("tests/programs/publisher", name, args, env);
+  async startPublisher({ name = "robot", args = [], env, arch } = {}) {
+    return this.startPublishing("tests/programs/publisher", name, args, { env, arch });
   }
 
-  async startPublishing(file, name, args, env) {
-    const program = this.start(file, ["--name", name, "--directory", this.directory, ...args], { env });
+  async startPublishing(file, name, args, { env, arch }) {
+    const program = this.start(file, ["--name", name, "--directory", this.directory, ...args], { env, arch });
     await until(`${file} publishes ${name}`, async () => {
       if (!program.isRunning) assert.fail(`${file} ended: ${program.stderr}`);
       return (await publisherOf(this.segment(name))) === program.pid;

@@ -2,7 +2,7 @@
  * publisher.c - publishes made-up sources whose every value follows from the tick's number
  *
  *     publisher --name NAME [--layout a|b|hostile] [--period MICROSECONDS] [--directory DIR]
- *               [--ticks N] [--first-version N] [--wall-steps]
+ *               [--ticks N] [--first-version N] [--wall-steps] [--certain-wake]
  *
  * So a test knows what a page must show at tick 1,234. Layout `a` has one field of every kind, `b`
  * is another robot with the same name, `hostile` has markup wherever words may stand. Prints
@@ -105,6 +105,7 @@ struct settings {
     uint64_t ticks;
     uint32_t first_version;
     bool wall_steps;
+    bool certain_wake;
 };
 
 static const struct layout *find_layout(const char *name) {
@@ -116,11 +117,15 @@ static const struct layout *find_layout(const char *name) {
 }
 
 static struct settings read_settings(int count, char **words) {
-    static const struct option options[] = {
-        {"name", required_argument, NULL, 'n'},   {"directory", required_argument, NULL, 'd'},
-        {"layout", required_argument, NULL, 'l'}, {"period", required_argument, NULL, 'p'},
-        {"ticks", required_argument, NULL, 't'},  {"first-version", required_argument, NULL, 'f'},
-        {"wall-steps", no_argument, NULL, 'w'},   {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"name", required_argument, NULL, 'n'},
+                                            {"directory", required_argument, NULL, 'd'},
+                                            {"layout", required_argument, NULL, 'l'},
+                                            {"period", required_argument, NULL, 'p'},
+                                            {"ticks", required_argument, NULL, 't'},
+                                            {"first-version", required_argument, NULL, 'f'},
+                                            {"wall-steps", no_argument, NULL, 'w'},
+                                            {"certain-wake", no_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
     struct settings settings = {.layout = &layouts[0], .period_ns = 10000000, .ticks = UINT64_MAX};
     for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
         if (option == 'n')
@@ -137,6 +142,8 @@ static struct settings read_settings(int count, char **words) {
             settings.first_version = (uint32_t)strtoul(optarg, NULL, 10);
         else if (option == 'w')
             settings.wall_steps = true;
+        else if (option == 'c')
+            settings.certain_wake = true;
         else
             exit(2);
     }
@@ -181,7 +188,8 @@ int main(int count, char **words) {
 
     const struct omni_publisher_options options = {.directory = settings.directory,
                                                    .period_ns = settings.period_ns,
-                                                   .first_version = settings.first_version};
+                                                   .first_version = settings.first_version,
+                                                   .certain_wake = settings.certain_wake};
     struct omni_publisher *publisher;
     struct omni_problem problem;
     if (omni_publisher_open(&publisher, settings.name, settings.layout->schema(), &options,

@@ -1,0 +1,221 @@
+// One kernel, two CPUs: programs for another architecture, under its emulator (qemu-user), beside this machine's own.
+// The same bytes must mean the same on both sides, whichever of them writes; and a CPU with the other byte order must
+// be told so. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
+
+import assert from "node:assert/strict";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+import { ask, askJson } from "./raw.mjs";
+import { connect, openPlace, until } from "./support.mjs";
+
+const LITTLE = ["armv7", "aarch64"];
+const BIG = "s390x";
+const TICKS = 300;
+const SPECTRUM = 40; // elements, in tests/programs/publisher.c
+
+const project = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const CPUS = readFileSync(project("scripts/architectures"), "utf8").split("\n").map((line) => line.split(/ +/));
+
+/** What a CPU's programs lack to run here; undefined where nothing. */
+function lacking(arch) {
+  if (!existsSync(project(`build/${arch}/tests/programs/reader`))) return `nothing is built for ${arch}`;
+  const emulator = CPUS.find(([name]) => name === arch)[3];
+  return process.env.PATH.split(":").some((folder) => canRun(join(folder, emulator))) ? undefined : `there is no ${emulator}`;
+}
+
+function canRun(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** How the test of a CPU is run: or skipped, and why. */
+const options = (arch) => ({ timeout: 240_000, skip: lacking(arch) });
+
+/** What tests/programs/publisher puts into the tick of that number, as tests/programs/reader says it. */
+function valuesAt(tick) {
+  const list = (count, at) => Array.from({ length: count }, (_, i) => String(at(i)));
+  const degrees = tick % 50;
+  return {
+    counter: [String(tick)],
+    countdown: [String(2n ** 64n - 1n - BigInt(tick))],
+    level: [(tick % 1000) / 10],
+    temperature: [degrees, -degrees / 2],
+    broken: ["nan"],
+    hot: ["340"],
+    spectrum: list(SPECTRUM, (i) => (tick + i) % 1000),
+    motto: ["grüezi"],
+    mode: list(1, () => Math.floor(tick / 50) % 2),
+    leaking: list(1, () => Math.floor(tick / 25) % 2),
+  };
+}
+
+/** A reader's line, its floats as numbers: 17 digits say which. */
+function parseLine(line) {
+  const { tick, missed, values } = JSON.parse(line);
+  for (const name of ["level", "temperature"]) values[name] = values[name].map(Number);
+  return { tick, missed, values };
+}
+
+/** Starts the tests' reader and waits until it has attached. */
+async function startReader(place, name, arch, ...longestSleep) {
+  const reader = place.start("tests/programs/reader", [place.directory, name, ...longestSleep], { arch });
+  await reader.says(/^attached$/m);
+  return reader;
+}
+
+/** Reads a source to its end, with an observer or reader of that CPU; returns what it said. */
+async function output(place, arch, file, ...args) {
+  const program = place.start(file, args, { arch });
+  const { code } = await program.ended;
+  return { code, stdout: program.stdout, stderr: program.stderr };
+}
+
+const dump = (place, arch, name) =>
+  output(place, arch, "omni-observer", "dump", name, "--count", String(TICKS), "--directory", place.directory);
+
+/* ---- one segment, both directions ---- */
+
+for (const arch of LITTLE)
+  for (const [writer, reader] of [[arch, undefined], [undefined, arch]])
+    test(`what ${writer ?? "this CPU"} writes, ${reader ?? "this CPU"} reads: every tick, every value`, options(arch), async (t) => {
+      const place = await openPlace(t);
+      // The version counter wraps on the way: the futex word is told, and the ring goes on.
+      const args = ["--period", "1000", "--ticks", String(TICKS), "--first-version", String(2 ** 32 - TICKS / 2)];
+      const publisher = await place.startPublisher({ name: "source", arch: writer, args });
+      const following = await startReader(place, "source", reader);
+      await following.says(new RegExp(`"tick":${TICKS},`));
+      await publisher.stop();
+      assert.deepEqual(await following.ended, { code: 0, signal: null }, following.stderr);
+
+      const lines = following.stdout.trimEnd().split("\n").slice(1).map(parseLine);
+      assert.deepEqual(lines.map(({ tick }) => tick), Array.from({ length: TICKS }, (_, i) => i + 1));
+      for (const { tick, missed, values } of lines) {
+        assert.equal(missed, 0, `tick ${tick}`);
+        assert.deepEqual(values, valuesAt(tick), `tick ${tick}`);
+      }
+      // And the observer's own formatter, to the letter.
+      const [here, there] = [await dump(place, undefined, "source"), await dump(place, arch, "source")];
+      assert.deepEqual([here.code, there.code], [0, 0], here.stderr + there.stderr);
+      assert.equal(here.stdout.split("\n").length, TICKS + 1);
+      assert.equal(there.stdout, here.stdout);
+    });
+
+/* ---- the whole path ---- */
+
+for (const arch of LITTLE) {
+  test(`a robot on ${arch} is shown as one on this CPU is`, options(arch), async (t) => {
+    const place = await openPlace(t);
+    const observer = await place.startObserver();
+    const client = await connect(t, observer);
+    await place.startRobot({ name: "native" });
+    const robot = await place.startRobot({ name: "foreign", arch });
+    const came = await client.wait(({ op, source }) => op === "source" && source?.name === "foreign");
+    assert.equal(came.source.process, robot.pid);
+    client.send({ op: "subscribe", source: "foreign", mode: "every" });
+
+    const { sources } = await askJson(observer, "/api/sources");
+    const [foreign, native] = ["foreign", "native"].map((name) => sources.find((source) => source.name === name));
+    assert.deepEqual(foreign.schema, native.schema);
+    const seen = await client.wait(({ op, source, rows }) => op === "batch" && source === "foreign" && rows.length > 0);
+    assert.ok(seen.columns.includes("direction"));
+    const status = await askJson(observer, "/api/status?source=foreign");
+    assert.equal(typeof status.values.direction, "number");
+
+    // Dead, not only silent: the kernel drops the lock of an emulated process, too.
+    await robot.stop("SIGKILL");
+    const changed = (accept) =>
+      client.wait(({ op, source }) => op === "source" && source.name === "foreign" && accept(source), accept.toString());
+    await changed(({ state, reason }) => state === "stopped" && reason === "died");
+    await place.startRobot({ name: "foreign", arch });
+    await changed(({ state, instance }) => state === "live" && instance !== came.source.instance);
+  });
+
+  test(`an observer on ${arch} shows a robot on this CPU`, options(arch), async (t) => {
+    const place = await openPlace(t);
+    await place.startRobot();
+    const observer = await place.startObserver({ arch });
+    const client = await connect(t, observer);
+    const { values } = await client.wait(({ op, source }) => op === "status" && source === "robot");
+    assert.equal(typeof values.direction, "number");
+    const page = await ask(observer, "/");
+    assert.equal(page.status, 200);
+    assert.match(page.text, /<!doctype html>/);
+    assert.equal((await askJson(observer, "/api/status?source=robot")).source, "robot");
+    assert.deepEqual(await observer.stop(), { code: 0, signal: null });
+  });
+}
+
+/* ---- waiting costs nothing ---- */
+
+/** What all threads of a process have used of the processors, in nanoseconds. */
+async function used(pid) {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const texts = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")));
+  return texts.reduce((sum, text) => sum + Number(text.split(" ")[0]), 0);
+}
+
+for (const arch of LITTLE)
+  test(`a reader on ${arch} that waits uses next to nothing, and is woken by the futex`, options(arch), async (t) => {
+    const place = await openPlace(t);
+    const args = ["--ticks", "2", "--period", "12000000", "--certain-wake"];
+    await place.startPublisher({ name: "slow", args });
+    const reader = await startReader(place, "slow", arch, "3600");
+    await reader.says(/"tick":1,/);
+    await sleep(500); // the emulator has translated the way into its sleep
+    const [before, start] = [await used(reader.pid), process.hrtime.bigint()];
+    await sleep(5000);
+    const [after, end] = [await used(reader.pid), process.hrtime.bigint()];
+    const share = (after - before) / Number(end - start);
+    t.diagnostic(`${(100 * share).toFixed(4)} % of a core`);
+    assert.ok(share < 0.001, `${share} of a core`);
+    await reader.says(/"tick":2,/);
+  });
+
+/* ---- the other byte order ---- */
+
+const REFUSED = /another byte order \(04030201, expected 01020304\): run publisher and observer on CPUs of the same byte order/;
+
+test(`${BIG} refuses what this CPU writes, with the reason`, options(BIG), async (t) => {
+  const place = await openPlace(t);
+  await place.startPublisher({ name: "little", args: ["--ticks", "3"] });
+  const { code, stdout, stderr } = await output(place, BIG, "tests/programs/reader", place.directory, "little");
+  assert.deepEqual([code, stdout], [3, ""]);
+  assert.match(stderr, REFUSED);
+});
+
+test(`what ${BIG} writes is refused here, with the reason, and nothing else suffers`, options(BIG), async (t) => {
+  const place = await openPlace(t);
+  const observer = await place.startObserver();
+  const big = place.start("tests/programs/publisher", ["--name", "big", "--directory", place.directory, "--ticks", "3"], { arch: BIG });
+  await big.says(/^publishing$/m);
+  await place.startPublisher({ name: "little" });
+
+  const alike = await startReader(place, "big", BIG); // its own kind reads it
+  await alike.says(/"tick":3,/);
+  assert.deepEqual(parseLine(alike.stdout.trimEnd().split("\n")[3]).values, valuesAt(3));
+  for (const arch of [undefined, ...LITTLE.filter((one) => !options(one).skip)]) {
+    const { code, stderr } = await output(place, arch, "tests/programs/reader", place.directory, "big");
+    assert.equal(code, 3, `${arch}`);
+    assert.match(stderr, REFUSED);
+  }
+  const list = await output(place, undefined, "omni-observer", "list", "--json", "--directory", place.directory);
+  const { state, reason } = list.stdout.trimEnd().split("\n").map((line) => JSON.parse(line)).find(({ name }) => name === "big");
+  assert.equal(state, "refused");
+  assert.match(reason, REFUSED);
+  await until("the observer shows the other", async () => {
+    const { sources } = await askJson(observer, "/api/sources");
+    return sources.some(({ name, state: now }) => name === "little" && now === "live");
+  });
+  assert.match(observer.stderr, REFUSED);
+  await big.stop();
+  assert.deepEqual(await alike.ended, { code: 0, signal: null }, alike.stderr);
+});
