@@ -112,6 +112,7 @@ run: all
 
 test:
 	@scripts/deps page build test
+	@for arch in armv7 aarch64 s390x; do scripts/deps cross $$arch || true; done
 	@$(MAKE) --no-print-directory programs
 	@scripts/test
 
