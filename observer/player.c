@@ -126,9 +126,14 @@ static void drop(struct worker *worker, unsigned at) {
             (worker->waiting_count - at) * sizeof worker->waiting[0]);
 }
 
+/* Until the device was looked for, it may be there: what happens meanwhile waits for it. */
+static bool is_missing(const struct worker *worker) {
+    return !worker->has_device && worker->last.reason[0] != '\0';
+}
+
 /* Calls are numbered by gravity: nobody wants to hear a cluck before an alarm, nor after it. */
 static void hear_play(struct worker *worker, const struct request *request) {
-    if (!worker->on || !worker->has_device)
+    if (!worker->on || is_missing(worker))
         return;
     for (unsigned at = worker->waiting_count; at-- > 0;)
         if (worker->waiting[at].call < request->call)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -409,6 +410,26 @@ static void test_the_users_files_are_played(void **state) {
     free_scene(scene);
 }
 
+/* Switching on takes a moment: calls are rendered, the device is looked for. On one processor the
+ * player's thread hears of both only after they were asked. */
+static void test_what_happens_while_it_is_being_switched_on_is_heard(void **state) {
+    (void)state;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    alsa_configure(ALSA_GOOD, alsa_directory);
+    struct scene *scene = open_scene("good");
+    come(scene, hen_schema());
+    tick(scene);
+    speaker_switch(scene->speaker, true);
+    fall_silent(scene);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    expect_call(scene, 1, CHICKEN_ALARM);
+    free_scene(scene);
+}
+
 /* The configuration is wrong for a moment: that is no reason to throw out what the user gave. */
 static void test_the_devices_fault_is_not_the_files(void **state) {
     (void)state;
@@ -781,6 +802,7 @@ int main(void) {
         CLEANED(test_off_is_silent_and_on_again_knows_no_old_news),
         CLEANED(test_no_two_are_alike_after_off_and_on_either),
         CLEANED(test_the_users_files_are_played),
+        CLEANED(test_what_happens_while_it_is_being_switched_on_is_heard),
         CLEANED(test_the_devices_fault_is_not_the_files),
         CLEANED(test_without_its_directory_the_synthesiser_plays),
         CLEANED(test_other_sources_make_no_sound),
