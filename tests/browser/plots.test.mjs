@@ -39,6 +39,13 @@ async function arm(page, { kind = "above", level, span = 0.2, share = 50, mode =
 
 const tickOf = (words) => Number(words.match(/tick (\d+)/)[1]);
 
+test("numbers of twenty digits are plotted: their last ones are beyond what a scale can tell apart", async (t) => {
+  // countdown begins at 2^64 - 2; as a double it steps by 2048, once after 1024 ticks.
+  const { page } = await tank(t, { period: 1000, hash: "#tank&w=1&p=countdown" });
+  await until("the step is in sight", () => look(page), ({ tick }) => Number(tick.replace(/\D/g, "")) > 1100);
+  await lookAtTicks(page, 5);
+});
+
 test("trigger: falls below, auto: the plots run on by themselves, and stop again", async (t) => {
   const { page } = await tank(t, { period: 3000 });
   await arm(page, { kind: "below", mode: "auto" });

@@ -3,6 +3,7 @@
 import { Envelope, gaps, runs, trace } from "../decimate.js";
 import { GAP, at } from "../series.js";
 import { timeLabel } from "../format.js";
+import { scaleRange } from "../scale.js";
 import { html } from "./dom.js";
 
 /** @import uPlot from "uplot" */
@@ -24,8 +25,6 @@ const WIDE = 560;
 /** Half of a time's label. */
 const EDGE = 28;
 /** A scale stays as it is while what it shows fills so much of it. */
-const FILLED = 0.55;
-const MARGIN = 0.08;
 
 /** Distances of the time axis' labels, µs. */
 const STEPS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7]
@@ -224,13 +223,7 @@ export class PanelPlot {
       low = Math.min(low, extent?.low ?? Infinity);
       high = Math.max(high, extent?.high ?? -Infinity);
     }
-    const known = this.ranges.get(unit);
-    if (!(low <= high) || !Number.isFinite(high - low)) return known ?? [0, 1];
-    const extent = high - low || Math.abs(high) * 0.1 || 1;
-    if (known && low >= known[0] && high <= known[1])
-      if (extent >= (known[1] - known[0]) * FILLED) return known;
-    /** @type {[number, number]} */
-    const range = [low - extent * MARGIN, high + extent * MARGIN];
+    const range = scaleRange(low, high, this.ranges.get(unit));
     this.ranges.set(unit, range);
     return range;
   }
