@@ -8,24 +8,37 @@
 
 #include <omni/lock.h>
 
-/* The first byte of the file stands for the whole. */
-static struct flock first_byte(short type) {
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+static struct flock one_byte(short type, unsigned byte) {
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
 }
 
-int omni_lock_take(int file) {
-    struct flock lock = first_byte(F_WRLCK);
+int omni_lock_take_byte(int file, unsigned byte) {
+    struct flock lock = one_byte(F_WRLCK, byte);
     if (fcntl(file, F_OFD_SETLK, &lock) == 0)
         return 0;
     return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
-int omni_lock_is_held(int file) {
+int omni_lock_is_held_byte(int file, unsigned byte) {
     /* Asks what would stop a reader's lock: only an owner's. */
-    struct flock lock = first_byte(F_RDLCK);
+    struct flock lock = one_byte(F_RDLCK, byte);
     if (fcntl(file, F_OFD_GETLK, &lock) < 0)
         return -errno;
     return lock.l_type != F_UNLCK;
+}
+
+int omni_lock_drop_byte(int file, unsigned byte) {
+    struct flock lock = one_byte(F_UNLCK, byte);
+    return fcntl(file, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+/* The first byte of the file stands for the whole. */
+int omni_lock_take(int file) {
+    return omni_lock_take_byte(file, 0);
+}
+
+int omni_lock_is_held(int file) {
+    return omni_lock_is_held_byte(file, 0);
 }
 
 static int write_process_id(int file) {

@@ -31,6 +31,14 @@ int omni_lock_take(int file);
 /* Whether somebody holds the lock of this open file (reading is enough). 1, 0 or -errno. */
 int omni_lock_is_held(int file);
 
+/* The same for one byte of the file, counted from 0: a file that several parties share can have a
+ * lock for each of them. The two functions above mean byte 0. */
+int omni_lock_take_byte(int file, unsigned byte);
+int omni_lock_is_held_byte(int file, unsigned byte);
+
+/* Gives the lock of that byte back before the file is closed. Returns 0 or -errno. */
+int omni_lock_drop_byte(int file, unsigned byte);
+
 /* Opens, or creates with mode 0600, the file at `path`, takes its lock and writes this process's
  * id into it. The file stays behind for ever; only the lock comes and goes.
  * Returns a descriptor to close() when the ownership ends; -EBUSY where somebody holds it;
