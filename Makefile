@@ -72,7 +72,7 @@ UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
-PUBLIC   := guard handoff lock observe publish region ring schema segment wait
+PUBLIC   := guard handoff lock lockstep observe publish region ring schema segment wait
 UPLOT    := $(addprefix web/node_modules/uplot/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
 PAGE     := $(shell find web -name node_modules -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort)
 ASSETS   := web/favicon.svg web/index.html web/main.js web/style.css $(UPLOT)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <omni/guard.h>
+#include <omni/lockstep.h>
 #include <omni/wait.h>
 
 #include "clock.h"
@@ -16,6 +17,7 @@
 
 #define WRITE_EARLY      ((size_t)64 * 1024) /* bytes that are not held back until the ring is empty */
 #define BETWEEN_ATTACHES 100000000u          /* ns */
+#define BETWEEN_TURNS    50000000u           /* ns, that a signal may have to wait in lockstep */
 #define BETWEEN_CHECKS   100000000u          /* ns, of the publisher's life */
 
 struct dump {
@@ -24,10 +26,12 @@ struct dump {
     struct look look;
     struct encoder *encoder;
     struct omni_pacer pacer;
-    struct text text; /* lines that are not written yet */
+    struct omni_handoff *turns; /* NULL: not in lockstep */
+    struct text text;           /* lines that are not written yet */
     struct text line;
     bool for_terminal;
     uint32_t version;  /* of the last tick read */
+    uint64_t tick;     /* the same; 0: none of this instance */
     uint64_t ticks;    /* written in all */
     uint64_t instance; /* of the last one; 0: none yet */
     uint64_t checked_ns;
@@ -120,6 +124,7 @@ static void take(struct dump *dump, const struct omni_stamp *stamp) {
         formats[dump->options->format].gap(dump, stamp);
     formats[dump->options->format].tick(dump, stamp);
     dump->version = stamp->version;
+    dump->tick = stamp->tick;
     dump->ticks++;
 }
 
@@ -156,9 +161,42 @@ static int start(struct dump *dump) {
     bool again = dump->instance != 0;
     dump->instance = facts->instance;
     dump->version = 0;
+    dump->tick = 0;
     formats[dump->options->format].start(dump, again);
     omni_pacer_start(&dump->pacer, facts->period_ns, 0, clock_now_ns());
     return 0;
+}
+
+/* ---- lockstep: entering and leaving ---- */
+
+static void leave_turns(struct dump *dump) {
+    omni_handoff_close(dump->turns);
+    dump->turns = NULL;
+}
+
+/* A source that has ended takes no turns any more: what it left is written as always. Returns 0 or an
+ * exit code after telling the user. */
+static int enter_turns(struct dump *dump) {
+    const struct options *options = dump->options;
+    struct omni_problem problem = {.text = ""};
+    if (!options->lockstep)
+        return 0;
+    int error = omni_lockstep_open(&dump->turns, options->directory, options->source,
+                                   OMNI_HANDOFF_ANSWERER, &problem);
+    if (error == 0 && omni_handoff_is_connected(dump->turns) == 1)
+        return 0;
+    leave_turns(dump);
+    if (look_end(&dump->look) != NULL)
+        return 0;
+    if (error == 0 || error == -ENOENT)
+        (void)fprintf(
+            stderr,
+            "%s does not run in lockstep: start it with omni-robot --lockstep, or dump it "
+            "without --lockstep\n",
+            options->source);
+    else
+        (void)fprintf(stderr, "%s\n", problem.text);
+    return EXIT_USAGE;
 }
 
 /* Where the source is not there (or half there) and the user wants to wait: waits. Returns 0 (also
@@ -168,7 +206,7 @@ static int attach(struct dump *dump, bool patient) {
     while (!dump->outlet.stop) {
         int error = look_open(&dump->look, dump->options, dump->options->source, &problem);
         if (error == 0)
-            return start(dump) < 0 ? EXIT_RUNTIME : 0;
+            return start(dump) < 0 ? EXIT_RUNTIME : enter_turns(dump);
         if (error != -EAGAIN && !(error == -ENOENT && patient))
             return look_explain(error, dump->options->source, &problem);
         outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
@@ -179,6 +217,7 @@ static int attach(struct dump *dump, bool patient) {
 /* ---- the end of a publisher ---- */
 
 static int await_next_start(struct dump *dump) {
+    leave_turns(dump);
     while (!dump->outlet.stop && !omni_observer_is_replaced(dump->look.observer))
         outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
     /* The encoder stands on the table of the look. */
@@ -258,12 +297,37 @@ static int step(struct dump *dump) {
     return dump->outlet.stop ? EXIT_DONE : GO_ON;
 }
 
+/* The tick is taken when it is written. One of another instance is of a robot that has come into the
+ * place of this segment's: it is not ours to take. */
+static int take_turn(struct dump *dump) {
+    const struct omni_turn *turn = omni_handoff_memory(dump->turns);
+    struct omni_stamp newest;
+    if (turn->instance != dump->instance)
+        return finish(dump, "removed");
+    int error = drain(dump, &newest);
+    if (error == 0 && dump->tick >= turn->tick)
+        (void)omni_handoff_answer(dump->turns);
+    return error == -ESTALE ? finish(dump, "removed") : after_drain(dump, error);
+}
+
+static int step_in_turns(struct dump *dump) {
+    int error = omni_handoff_await_request(dump->turns, BETWEEN_TURNS);
+    if (error == 0)
+        return take_turn(dump);
+    /* Without a request, and in a hand-off that is left alone, nobody else looks at the signals. */
+    outlet_sleep(&dump->outlet, error == -ESTALE ? clock_now_ns() + BETWEEN_TURNS : 0);
+    const char *end = look_end(&dump->look);
+    if (end != NULL)
+        return finish(dump, end);
+    return dump->outlet.stop ? EXIT_DONE : GO_ON;
+}
+
 static int run(struct dump *dump) {
     int code = attach(dump, dump->options->wait);
     if (code != 0 || dump->look.observer == NULL)
         return code;
     do
-        code = step(dump);
+        code = dump->turns != NULL ? step_in_turns(dump) : step(dump);
     while (code == GO_ON);
     return code;
 }
@@ -280,6 +344,7 @@ int command_dump(const struct options *options) {
     text_open(&dump.text, 0);
     text_open(&dump.line, 0);
     int code = run(&dump);
+    leave_turns(&dump);
     encoder_close(dump.encoder);
     look_close(&dump.look);
     text_close(&dump.line);

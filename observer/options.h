@@ -112,6 +112,8 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "wait for a source that is not there yet")                                                   \
     X(flag, follow, 'f', "", "no", 0, 0, dump,                                                     \
       "go on when the source ends: wait for its next start")                                       \
+    X(flag, lockstep, 0, "", "no", 0, 0, dump,                                                     \
+      "take turns with a robot that was started with --lockstep: it goes on when the tick is written")\
     X(count, count, 'n', "N", "", 1, 9007199254740991.0, dump,                                     \
       "stop after so many ticks")                                                                  \
     X(choice, format, 0, "json|csv", "json", 0, 0, dump,                                           \

@@ -12,6 +12,7 @@
  *     sensor thread: error = kind->read_sensors(board, &reading); ...
  *     control loop:  error = kind->set_motors(board, powers); ...
  *     kind->close(board);
+ *   In lockstep the control loop calls step() instead, and there is no sensor thread.
  *
  * Threads
  *   read_sensors() belongs to one thread and may block; set_motors() belongs to another and must
@@ -42,6 +43,13 @@ struct board_kind {
     /* Waits for the next reading, at most 100 ms. Returns 0; -ETIMEDOUT where the sensors did not
      * answer; another -errno where the board is broken. */
     int (*read_sensors)(struct board *board, struct board_reading *reading);
+
+    /* Lets `ns` nanoseconds pass in a world that the board makes up, and reads the sensors in the end:
+     * for lockstep, where nothing happens in real time. In the loop's thread, instead of
+     * read_sensors(), at once. NULL: the board's world is the real one.
+     * Returns 0; -EAGAIN where no new reading is due yet; -ETIMEDOUT where the sensors did not
+     * answer. */
+    int (*step)(struct board *board, uint64_t ns, struct board_reading *reading);
 
     /* Commands the motors. Never blocks. Returns 0 or -errno. */
     int (*set_motors)(struct board *board, struct drive_powers powers);

@@ -24,6 +24,8 @@ struct board {
     struct world world;    /* the rest is the sensor thread's */
     uint64_t stepped_ns;   /* the moment that the world has reached */
     uint64_t next_ns;      /* the next reading */
+    uint64_t simulated_ns; /* step() only: time in the world, and its next reading */
+    uint64_t due_ns;
 };
 
 static int sim_open(struct board **board, uint64_t seed) {
@@ -32,6 +34,8 @@ static int sim_open(struct board **board, uint64_t seed) {
         return -ENOMEM;
     mailbox_init(&made->motors, sizeof(struct drive_powers));
     world_start(&made->world, seed);
+    made->simulated_ns = 0;
+    made->due_ns = READING_PERIOD_NS;
     made->stepped_ns = clock_now_ns();
     made->next_ns = made->stepped_ns + READING_PERIOD_NS;
     *board = made;
@@ -64,6 +68,18 @@ static int sim_read_sensors(struct board *board, struct board_reading *reading) 
     return world_sense(&board->world, reading->range_mm) ? 0 : -ETIMEDOUT;
 }
 
+/* Nothing of the machine comes in: the same seed and the same steps give the same readings. */
+static int sim_step(struct board *board, uint64_t ns, struct board_reading *reading) {
+    world_step(&board->world, commanded(board), (double)ns / CLOCK_NS_A_SECOND);
+    board->simulated_ns += ns;
+    if (board->simulated_ns < board->due_ns)
+        return -EAGAIN;
+    board->due_ns += READING_PERIOD_NS;
+    if (board->due_ns < board->simulated_ns)
+        board->due_ns = board->simulated_ns + READING_PERIOD_NS;
+    return world_sense(&board->world, reading->range_mm) ? 0 : -ETIMEDOUT;
+}
+
 static int sim_set_motors(struct board *board, struct drive_powers powers) {
     mailbox_put(&board->motors, &powers, (struct omni_time){0});
     return 0;
@@ -77,6 +93,7 @@ const struct board_kind board_sim = {
     .name = "sim",
     .open = sim_open,
     .read_sensors = sim_read_sensors,
+    .step = sim_step,
     .set_motors = sim_set_motors,
     .close = sim_close,
 };

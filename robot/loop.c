@@ -27,8 +27,9 @@ void loop_init(struct loop *loop, const struct loop_settings *settings) {
         .pilot = pilot_start(settings->seed),
         .clock_cost_ns = measure_clock(),
     };
-    loop->read_ns = clock_now_ns();
-    loop->pace = pace_start(settings->period_ns, loop->read_ns);
+    loop->read_ns = settings->lockstep != NULL ? 0 : clock_now_ns();
+    loop->pace = pace_start(settings->period_ns,
+                            settings->lockstep != NULL ? settings->period_ns : loop->read_ns);
 }
 
 static bool is_last(const struct loop *loop) {
@@ -44,15 +45,23 @@ static uint64_t age(uint64_t now_ns, uint64_t then_ns) {
 /* Where the sensor thread overtakes every try, the reading of the tick before is what is known: it
  * has its age, and must not be forgotten for one tick. */
 static void read_sensors(struct loop *loop) {
+    const struct loop_settings *settings = &loop->settings;
+    if (settings->lockstep != NULL) {
+        if (settings->kind->step(settings->board, settings->period_ns, &loop->reading) == 0) {
+            loop->read_ns = loop->now_ns;
+            loop->ever_read = true;
+        }
+        return;
+    }
     if (sensor_newest(loop->settings.sensor, &loop->reading, &loop->read_ns) == 0)
         loop->ever_read = true;
 }
 
-static void decide(struct loop *loop, uint64_t now_ns, bool last) {
+static void decide(struct loop *loop, bool last) {
     read_sensors(loop);
     struct pilot_input input = {
         .ever_read = loop->ever_read,
-        .reading_age_ns = age(now_ns, loop->read_ns),
+        .reading_age_ns = age(loop->now_ns, loop->read_ns),
         .period_ns = loop->pace.measured_ns,
         .stop = last,
     };
@@ -80,8 +89,9 @@ static void publish(struct loop *loop, struct omni_time time) {
 
 static int tick(struct loop *loop, bool last) {
     struct omni_time time = omni_time_now();
-    pace_woke(&loop->pace, time.monotonic_ns);
-    decide(loop, time.monotonic_ns, last);
+    loop->now_ns = loop->settings.lockstep != NULL ? loop->pace.deadline_ns : time.monotonic_ns;
+    pace_woke(&loop->pace, loop->now_ns);
+    decide(loop, last);
     int error = loop->settings.kind->set_motors(loop->settings.board, loop->pilot.powers);
     if (error == 0)
         publish(loop, time);
@@ -93,15 +103,27 @@ static void sleep_until_deadline(const struct loop *loop) {
     }
 }
 
+static int stop_motors(struct loop *loop, int error) {
+    (void)loop->settings.kind->set_motors(loop->settings.board, (struct drive_powers){0});
+    return error;
+}
+
+static int one_round(struct loop *loop, bool *last) {
+    const struct loop_settings *settings = &loop->settings;
+    if (settings->lockstep == NULL)
+        sleep_until_deadline(loop);
+    *last = is_last(loop);
+    int error = tick(loop, *last);
+    if (error == 0 && settings->lockstep != NULL)
+        error = lockstep_hand_over(settings->lockstep, settings->publisher, settings->stop);
+    return error;
+}
+
 int loop_run(struct loop *loop) {
     for (bool last = false; !last;) {
-        sleep_until_deadline(loop);
-        last = is_last(loop);
-        int error = tick(loop, last);
-        if (error < 0) {
-            (void)loop->settings.kind->set_motors(loop->settings.board, (struct drive_powers){0});
-            return error;
-        }
+        int error = one_round(loop, &last);
+        if (error < 0)
+            return stop_motors(loop, error);
     }
     return 0;
 }

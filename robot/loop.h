@@ -9,6 +9,12 @@
  *
  * Within a tick nothing is allocated, locked, read or written but the board.
  *
+ * Lockstep
+ *   There are no deadlines: tick k happens at k periods of simulated time, whenever that is, and the
+ *   loop waits after each until the consumer has taken it. The board's world goes on by one period a
+ *   tick. Nothing that the machine does reaches the status but publish_cost and the stamp, which
+ *   tells the real time.
+ *
  * The end
  *   The last tick commands the motors to zero and publishes the mode "stopped"; it counts among
  *   settings.ticks. A signal that sets the stop word ends the sleep, and the last tick follows at
@@ -24,6 +30,7 @@
 #include <omni/publish.h>
 
 #include "board.h"
+#include "lockstep.h"
 #include "pace.h"
 #include "pilot.h"
 #include "sensor.h"
@@ -34,7 +41,8 @@ struct loop_settings {
     uint64_t seed;
     const struct board_kind *kind;
     struct board *board;
-    const struct sensor *sensor;
+    const struct sensor *sensor; /* in lockstep: NULL */
+    struct lockstep *lockstep;   /* NULL: real time */
     struct omni_publisher *publisher;
     const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */
 };
@@ -45,6 +53,7 @@ struct loop {
     struct pilot pilot;
     struct robot_status status;
     struct board_reading reading; /* the newest that was got */
+    uint64_t now_ns;              /* when the newest tick began; simulated in lockstep */
     uint64_t read_ns;             /* when it was read; where there is none yet: the start */
     uint64_t ticks;               /* published */
     uint64_t publish_cost_ns;     /* of the tick before */
@@ -56,7 +65,8 @@ struct loop {
 void loop_init(struct loop *loop, const struct loop_settings *settings);
 
 /* Runs until told to stop. Returns 0, or the -errno with which the board refused the motors'
- * powers: then the motors were told to stop, and no last status was published. */
+ * powers (then the motors were told to stop, and no last status was published) or with which the
+ * turn could not be handed over (lockstep.h; told to the user). */
 int loop_run(struct loop *loop);
 
 #endif

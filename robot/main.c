@@ -11,6 +11,7 @@
 
 #include "board.h"
 #include "clock.h"
+#include "lockstep.h"
 #include "loop.h"
 #include "options.h"
 #include "realtime.h"
@@ -18,6 +19,10 @@
 #include "status.h"
 
 enum { EXIT_STOPPED = 0, EXIT_BROKEN = 1, EXIT_REFUSED = 2 };
+
+/* For those who look at a run in lockstep without taking turns: they have to keep up with a loop that
+ * does not wait for them. */
+#define LOCKSTEP_SLOTS 4096u
 
 /* A signal handler has no other way to reach the loop. */
 static volatile sig_atomic_t stop;
@@ -42,6 +47,7 @@ struct session {
     const struct options *options;
     const struct board_kind *kind;
     struct omni_publisher *publisher;
+    struct lockstep lockstep;
     struct board *board;
     struct loop loop;
 };
@@ -64,11 +70,28 @@ static int open_publisher(struct session *session) {
     const struct options *options = session->options;
     struct omni_publisher_options how = {
         .directory = options->directory,
-        .period_ns = period_ns(options),
+        /* In lockstep ticks come when they are taken. */
+        .period_ns = options->lockstep ? 0 : period_ns(options),
+        .slot_count = options->lockstep ? LOCKSTEP_SLOTS : 0,
     };
     struct omni_problem problem;
     int error = omni_publisher_open(&session->publisher, options->name, robot_status_schema(), &how,
                                     &problem);
+    return error < 0 ? refuse(problem.text) : 0;
+}
+
+static int open_lockstep(struct session *session) {
+    const struct options *options = session->options;
+    struct omni_problem problem;
+    if (!options->lockstep)
+        return 0;
+    if (session->kind->step == NULL) {
+        (void)fprintf(stderr,
+                      "--lockstep: the board %s lives in real time; --board sim is simulated\n",
+                      session->kind->name);
+        return EXIT_REFUSED;
+    }
+    int error = lockstep_open(&session->lockstep, options->directory, options->name, &problem);
     return error < 0 ? refuse(problem.text) : 0;
 }
 
@@ -80,17 +103,18 @@ static int run_loop(struct session *session) {
         .seed = options->seed,
         .kind = session->kind,
         .board = session->board,
-        .sensor = &session->sensor,
+        .sensor = options->lockstep ? NULL : &session->sensor,
+        .lockstep = options->lockstep ? &session->lockstep : NULL,
         .publisher = session->publisher,
         .stop = &stop,
     };
     struct loop *loop = &session->loop;
-    (void)fprintf(stderr, "Robot \"%s\" runs: %llu ticks a second, board %s, process %ld.\n",
-                  options->name, (unsigned long long)options->tick_hz, session->kind->name,
-                  (long)getpid());
+    (void)fprintf(stderr, "Robot \"%s\" runs%s: %llu ticks a second, board %s, process %ld.\n",
+                  options->name, options->lockstep ? " in lockstep" : "",
+                  (unsigned long long)options->tick_hz, session->kind->name, (long)getpid());
     loop_init(loop, &settings);
     int error = loop_run(loop);
-    if (error < 0)
+    if (error < 0 && !options->lockstep)
         (void)fprintf(stderr, "The board %s refused the motors' powers: %s.\n", session->kind->name,
                       strerror(-error));
     (void)fprintf(
@@ -100,29 +124,41 @@ static int run_loop(struct session *session) {
     return error < 0 ? EXIT_BROKEN : EXIT_STOPPED;
 }
 
+static int start_sensor(struct session *session) {
+    int priority = session->options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
+    if (session->options->lockstep)
+        return 0;
+    return sensor_start(&session->sensor, session->kind, session->board, priority);
+}
+
 /* The name is taken before the board is touched: a second robot must not move the first one's
  * motors. */
 static int run(struct session *session) {
-    int sensor_priority = session->options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
-    int status = open_publisher(session);
+    int status = open_lockstep(session);
     if (status != 0)
         return status;
+    status = open_publisher(session);
+    if (status != 0)
+        goto close_lockstep;
     int error = session->kind->open(&session->board, session->options->seed);
     if (error < 0) {
         status = refuse_errno("The board cannot be opened", error);
         goto close_publisher;
     }
-    error = sensor_start(&session->sensor, session->kind, session->board, sensor_priority);
+    error = start_sensor(session);
     if (error < 0) {
         status = refuse_errno("The sensor thread cannot be started", error);
         goto close_board;
     }
     status = run_loop(session);
-    sensor_stop(&session->sensor);
+    if (!session->options->lockstep)
+        sensor_stop(&session->sensor);
 close_board:
     session->kind->close(session->board);
 close_publisher:
     omni_publisher_close(session->publisher);
+close_lockstep:
+    lockstep_close(&session->lockstep);
     return status;
 }
 

@@ -34,6 +34,8 @@
     X(text, board, "BOARD", "sim", 0, 0, "the hardware: sim, a simulated world")                   \
     X(text, directory, "DIR", NULL, 0, 0,                                                          \
       "where the segment appears; else $OMNI_DIRECTORY, else /dev/shm")                            \
+    X(flag, lockstep, NULL, false, 0, 0,                                                           \
+      "simulate: time goes on when omni-observer dump --lockstep has taken the tick")              \
     X(flag, realtime, NULL, false, 0, 0,                                                           \
       "real-time scheduling (SCHED_FIFO) and locked memory; needs permission")                     \
     X(flag, help, NULL, false, 0, 0, "show this and exit")                                         \

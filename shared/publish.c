@@ -397,6 +397,10 @@ uint64_t omni_publisher_tick(const struct omni_publisher *publisher) {
     return publisher->tick;
 }
 
+uint64_t omni_publisher_instance(const struct omni_publisher *publisher) {
+    return publisher->header->instance;
+}
+
 void omni_publisher_close(struct omni_publisher *publisher) {
     if (publisher == NULL)
         return;

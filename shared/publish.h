@@ -80,6 +80,9 @@ void omni_publish_at(struct omni_publisher *publisher, const void *status, struc
 /* Ticks published so far. */
 uint64_t omni_publisher_tick(const struct omni_publisher *publisher);
 
+/* What tells this start of the publisher from every other: the instance in the segment's header. */
+uint64_t omni_publisher_instance(const struct omni_publisher *publisher);
+
 /* Marks the segment closed, wakes sleepers and gives the name free. The last status stays readable
  * until the file is removed or replaced. NULL is fine. */
 void omni_publisher_close(struct omni_publisher *publisher);

@@ -10,9 +10,8 @@
 #include <omni/segment.h>
 
 static const char *const prefixes[] = {
-    [OMNI_FILE_SEGMENT] = "omni.",
-    [OMNI_FILE_LOCK] = "omni-lock.",
-    [OMNI_FILE_SLEEPERS] = "omni-sleepers.",
+    [OMNI_FILE_SEGMENT] = "omni.",           [OMNI_FILE_LOCK] = "omni-lock.",
+    [OMNI_FILE_SLEEPERS] = "omni-sleepers.", [OMNI_FILE_STEP] = "omni-step.",
     [OMNI_FILE_NEW] = "omni-new.",
 };
 

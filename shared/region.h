@@ -3,10 +3,11 @@
  *
  * Purpose
  *   Names, files and mappings, so that publish.c and observe.c deal in memory only. Today a region
- *   is a file in a directory of memory (/dev/shm), with three companions:
+ *   is a file in a directory of memory (/dev/shm), with companions:
  *     omni.NAME           the status segment: owner writes, others map it read-only
  *     omni-lock.NAME      who owns the name (mode 0600, never removed)
  *     omni-sleepers.NAME  one word by which a futex sleeper asks to be woken (mode 0600)
+ *     omni-step.NAME      the hand-off with a consumer in lockstep (mode 0600; omni/lockstep.h)
  *     omni-new.NAME       a segment under construction; gone when it is ready
  *
  * Failure
@@ -37,7 +38,13 @@ struct omni_region {
 #define OMNI_REGION_CLOSED ((struct omni_region){NULL, 0, -1})
 
 /* Which of the files that belong to a name. */
-enum omni_file { OMNI_FILE_SEGMENT, OMNI_FILE_LOCK, OMNI_FILE_SLEEPERS, OMNI_FILE_NEW };
+enum omni_file {
+    OMNI_FILE_SEGMENT,
+    OMNI_FILE_LOCK,
+    OMNI_FILE_SLEEPERS,
+    OMNI_FILE_STEP,
+    OMNI_FILE_NEW
+};
 
 /* True for 1 to 47 of [A-Za-z0-9._-], the first one not a dot. */
 bool omni_name_is_valid(const char *name);
