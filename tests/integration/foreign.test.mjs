@@ -4,18 +4,18 @@
 
 import assert from "node:assert/strict";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { ask, askJson } from "./raw.mjs";
-import { connect, openPlace, until } from "./support.mjs";
+import { connect, openPlace, until, used } from "./support.mjs";
 
 const LITTLE = ["armv7", "aarch64"];
 const BIG = "s390x";
 const TICKS = 300;
+const LOCKSTEP_TICKS = 5000;
 const SPECTRUM = 40; // elements, in tests/programs/publisher.c
 
 const project = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -156,13 +156,6 @@ for (const arch of LITTLE) {
 
 /* ---- waiting costs nothing ---- */
 
-/** What all threads of a process have used of the processors, in nanoseconds. */
-async function used(pid) {
-  const threads = await readdir(`/proc/${pid}/task`);
-  const texts = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")));
-  return texts.reduce((sum, text) => sum + Number(text.split(" ")[0]), 0);
-}
-
 for (const arch of LITTLE)
   test(`a reader on ${arch} that waits uses next to nothing, and is woken by the futex`, options(arch), async (t) => {
     const place = await openPlace(t);
@@ -179,6 +172,21 @@ for (const arch of LITTLE)
     assert.ok(share < 0.001, `${share} of a core`);
     await reader.says(/"tick":2,/);
   });
+
+/* ---- lockstep ---- */
+
+for (const arch of LITTLE)
+  for (const [producer, consumer] of [[arch, undefined], [undefined, arch]])
+    test(`in lockstep, a robot on ${producer ?? "this CPU"} and a consumer on ${consumer ?? "this CPU"} lose nothing`, options(arch), async (t) => {
+      const place = await openPlace(t);
+      const args = ["--lockstep", "--ticks", String(LOCKSTEP_TICKS)];
+      const robot = await place.startRobot({ args, arch: producer });
+      const { code, stdout, stderr } = await output(place, consumer, "omni-observer", "dump", "robot", "--lockstep", "--directory", place.directory);
+      assert.deepEqual([code, stderr], [0, ""]);
+      const ticks = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).tick);
+      assert.deepEqual(ticks, Array.from({ length: LOCKSTEP_TICKS }, (_, i) => i + 1));
+      assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+    });
 
 /* ---- the other byte order ---- */
 

@@ -15,7 +15,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { arch, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -47,6 +47,13 @@ export async function until(what, probe, pause = 5) {
     if (Date.now() > end) assert.fail(`waited in vain: ${what}`);
     await sleep(pause);
   }
+}
+
+/** What all threads of a process have used of the processors, in nanoseconds. */
+export async function used(pid) {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const texts = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8")));
+  return texts.reduce((sum, text) => sum + Number(text.split(" ")[0]), 0);
 }
 
 /** A running program. */
