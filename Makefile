@@ -72,6 +72,8 @@ UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+PEERS    := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/foreign/*.c))
+PEER_ARCHES := $(filter-out $(MACHINE),armv7 aarch64)
 PUBLIC   := guard handoff lock lockstep observe publish region ring schema segment wait
 UPLOT    := $(addprefix web/node_modules/uplot/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
 PAGE     := $(shell find web -name node_modules -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort)
@@ -82,7 +84,7 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs units helpers benches run test bench lint format install clean deps help
+.PHONY: all programs units helpers benches peers run test bench lint format install clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -93,7 +95,8 @@ programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main
 	@:
 units: $(UNIT)
 helpers: $(HELPERS) $(PLUGINS)
-benches: $(BENCHES)
+benches: $(BENCHES) peers
+peers: $(PEERS)
 
 help:
 	@echo 'make            build everything into $(BUILD)/'
@@ -119,6 +122,7 @@ test:
 bench:
 	@scripts/deps page build bench
 	@$(MAKE) --no-print-directory programs benches
+	@for arch in $(PEER_ARCHES); do scripts/deps cross $$arch && $(MAKE) --no-print-directory ARCH=$$arch peers || true; done
 	@scripts/bench $(BUILD)
 
 lint:
@@ -199,6 +203,9 @@ $(BUILD)/libbench.a: $(call objects,$(call sources,bench/parts))
 	$(archive)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
+# What runs on other CPUs too needs no library but libomni.
+$(BUILD)/bench/foreign/%: $(BUILD)/bench/foreign/%.o $(OMNI)
+	$(link)
 # A peer that is not installed is left out, and the table says so.
 LCM_LIBS = $(shell $(PKG_CONFIG) --libs lcm 2>/dev/null)
 $(BUILD)/bench/latency.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)

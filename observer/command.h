@@ -19,7 +19,8 @@
 enum exit_code {
     EXIT_DONE = 0,      /* it ended as it should */
     EXIT_RUNTIME = 1,   /* something failed on the way */
-    EXIT_USAGE = 2,     /* command line, environment, config file, or an address that is in use */
+    EXIT_USAGE = 2,     /* command line, environment, config file, an address that is in use, a
+                           source that takes no turns with us (dump --lockstep) */
     EXIT_NO_SOURCE = 3, /* watch and dump: there is no such source */
     EXIT_ENDED = 4      /* dump: the publisher ended without a word, or its segment was removed */
 };

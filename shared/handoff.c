@@ -373,8 +373,7 @@ static int doze(struct omni_handoff *handoff, const uint32_t *word, uint32_t see
 
 /* ---- asking ---- */
 
-/* Whoever opens the file for the asker's side alone writes this word: relaxed is enough for its own
- * value. */
+/* The asker's own word: nobody else writes it. */
 static uint32_t asked(const struct omni_handoff *handoff) {
     return omni_load_relaxed(&handoff->words->asked);
 }

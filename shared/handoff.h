@@ -17,6 +17,9 @@
  *     }                                             }
  *     omni_handoff_close(h)                         omni_handoff_close(h)
  *
+ *   Keep what is asked and what is answered apart in the memory where a request may outlive its
+ *   answerer: the next one begins with it again.
+ *
  *   A wait that ends with anything but 0 changes nothing: call it again, as often as you like.
  *
  * Whose turn it is
