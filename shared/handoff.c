@@ -195,9 +195,9 @@ static int make(struct omni_handoff *handoff, const char *path, struct omni_prob
         return omni_problem(problem, error, "no room for a hand-off at %s: %s", path,
                             strerror(-error));
     error = map(handoff, path, problem);
-    if (error < 0)
-        return error;
     struct words *words = handoff->words;
+    if (words == NULL)
+        return error;
     memcpy(words->magic, MAGIC, sizeof words->magic);
     words->byte_order = OMNI_BYTE_ORDER;
     words->memory_offset = sizeof *words;

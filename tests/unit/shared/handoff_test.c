@@ -334,6 +334,21 @@ static void a_goodbye_is_told(void **state) {
     omni_handoff_close(NULL);
 }
 
+/* Who was never looked at, but answered, was there. */
+static void the_end_of_one_who_was_only_heard_is_told(void **state) {
+    const char *path = path_in(*state);
+    struct omni_handoff *asker = must_take(path, ASKER), *answerer = must_take(path, ANSWERER);
+    assert_int_equal(omni_handoff_ask(asker), 0);
+    assert_int_equal(omni_handoff_await_request(answerer, 0), 0);
+    assert_int_equal(omni_handoff_answer(answerer), 0);
+    omni_handoff_close(answerer);
+    assert_int_equal(omni_handoff_await_answer(asker, 0), 0);
+    assert_int_equal(omni_handoff_ask(asker), 0);
+    assert_int_equal(omni_handoff_await_answer(asker, PATIENT_NS), -EPIPE);
+    assert_int_equal(omni_handoff_await_answer(asker, 0), -ENOTCONN);
+    omni_handoff_close(asker);
+}
+
 static void what_nobody_can_answer_is_withdrawn(void **state) {
     const char *path = path_in(*state);
     struct omni_handoff *asker = must_take(path, ASKER);
@@ -486,6 +501,7 @@ int main(void) {
         TEST(the_askers_death_is_told_once),
         TEST(what_a_dead_one_began_is_ended_before_the_next_is_asked),
         TEST(a_goodbye_is_told),
+        TEST(the_end_of_one_who_was_only_heard_is_told),
         TEST(what_nobody_can_answer_is_withdrawn),
         TEST(one_of_each_at_a_time),
         TEST(the_bytes_are_where_they_are_said_to_be),
