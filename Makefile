@@ -17,7 +17,9 @@ CC       ?= cc
 PKG_CONFIG ?= pkg-config
 LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile
 
-WARNINGS := -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+# Empty where a compiler that nobody here has tried must not stop a package from being built.
+WERROR   ?= -Werror
+WARNINGS := -Wall -Wextra -Wpedantic $(WERROR) -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wformat=2 -Wundef -Wvla \
             -Wwrite-strings -Wpointer-arith -Wswitch-enum -Wnull-dereference
 CFLAGS   ?= -O2 -g
@@ -30,7 +32,7 @@ SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 else ifeq ($(SANITIZE),thread)
 SANITIZE_FLAGS := -fsanitize=thread -Wno-tsan
 else
-ALL_CPPFLAGS += -D_FORTIFY_SOURCE=2
+ALL_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
 # Another CPU needs another compiler; it, and another Debian, need libraries of their own: a sysroot (empty: those that
@@ -75,9 +77,13 @@ BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PEERS    := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/foreign/*.c))
 PEER_ARCHES := $(filter-out $(MACHINE),armv7 aarch64)
 PUBLIC   := guard handoff lock lockstep observe publish region ring schema segment wait
-UPLOT    := $(addprefix web/node_modules/uplot/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
+# What the page is made with: npm's, in web/, unless they are named (as packagers do, who have no network).
+UPLOT    ?= web/node_modules/uplot
+ESBUILD  ?= web/node_modules/.bin/esbuild
+NPM      := $(if $(filter web/node_modules/%,$(UPLOT) $(ESBUILD)),web/node_modules/.package-lock.json)
 PAGE     := $(shell find web -name node_modules -prune -o -type f ! -name '*.md' -print | LC_ALL=C sort)
-ASSETS   := web/favicon.svg web/index.html web/main.js web/style.css $(UPLOT)
+ASSETS   := web/favicon.svg web/index.html web/main.js web/style.css \
+            $(addprefix $(UPLOT)/,LICENSE dist/uPlot.iife.min.js dist/uPlot.min.css)
 
 # V=1 shows the commands.
 V     ?=
@@ -174,9 +180,9 @@ $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
 
 # ---- the page, embedded: the same for every CPU ----------------------------------------------------
 
-build/page/assets.h: $(PAGE) web/node_modules/.package-lock.json scripts/embed
+build/page/assets.h: $(PAGE) $(NPM) scripts/embed
 	@mkdir -p $(@D)
-	@scripts/embed $(@D) $(ASSETS) >$@
+	@UPLOT=$(UPLOT) ESBUILD=$(ESBUILD) scripts/embed $(@D) $(ASSETS) >$@
 web/node_modules/.package-lock.json: web/package-lock.json
 	@scripts/deps page
 $(BUILD)/observer/assets.o: build/page/assets.h
