@@ -53,9 +53,10 @@ FOREIGN := $(ARCH)
 CC := $(if $(filter default,$(origin CC)),$(TRIPLET)-gcc,$(CC))
 AR := $(if $(filter default,$(origin AR)),$(TRIPLET)-ar,$(AR))
 else ifneq ($(SYSROOT),)
-# Runs here as it is: with the sysroot's own loader and libraries, all the way down.
-TARGET_LDFLAGS += -Wl,--dynamic-linker=$(shell ls $(SYSROOT)/lib*/ld-linux*.so* | head -n 1) \
-                  -Wl,--disable-new-dtags -Wl,-rpath,$(SYSROOT)/usr/lib/$(TRIPLET)
+# Runs here as it is: with the sysroot's own loader and libraries, all the way down. Empty: runs elsewhere.
+LOADER ?= -Wl,--dynamic-linker=$(shell ls $(SYSROOT)/lib*/ld-linux*.so* | head -n 1) \
+          -Wl,--disable-new-dtags -Wl,-rpath,$(SYSROOT)/usr/lib/$(TRIPLET)
+TARGET_LDFLAGS += $(LOADER)
 endif
 endif
 
@@ -90,7 +91,7 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs units helpers benches peers run test bench lint format install clean deps help
+.PHONY: all programs units helpers benches peers run deploy test bench lint format install clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -108,6 +109,7 @@ help:
 	@echo 'make            build everything into $(BUILD)/'
 	@echo 'make run        build, start the robot and the observer, print the link (LISTEN=ADDRESS:PORT ...)'
 	@echo '                both: ARCH=aarch64|armv7 for another CPU, SUITE=trixie against another Debian'
+	@echo 'make deploy     put both onto HOST=USER@MACHINE through ssh, and start them there (PORT, LISTEN, ARCH, SUITE, SSH)'
 	@echo 'make test       all tests and checks          make bench    figures, as a table'
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
@@ -118,6 +120,11 @@ deps:
 
 run: all
 	@scripts/run $(BUILD) $(foreach address,$(LISTEN),--listen $(address))
+
+# Only what was typed counts: shells and others have variables of these names. What HOST has is asked there.
+typed = $(1)='$(if $(findstring command,$(origin $(1))),$($(1)))'
+deploy:
+	@$(foreach name,ARCH SUITE LISTEN PORT SSH BUILD,$(call typed,$(name))) scripts/deploy $(HOST)
 
 test:
 	@scripts/deps page build test
