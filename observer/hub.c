@@ -79,13 +79,9 @@ struct callback {
     struct client *memory; /* where the client lives, or is going to */
     const char *bytes;
     size_t length;
+    void *in; /* the bytes, or what else the reason comes with */
     uint64_t now_ns;
 };
-
-static int on_socket_made(const struct callback *call) {
-    call->hub->sockets++;
-    return 0;
-}
 
 /* It became a client, or it is gone. */
 static void end_handshake(struct hub *hub, const struct lws *wsi) {
@@ -99,11 +95,28 @@ static void end_handshake(struct hub *hub, const struct lws *wsi) {
             (hub->handshake_count - at) * sizeof hub->handshakes[0]);
 }
 
+/* Since 4.4 libwebsockets has connections of its own that come to an end here. */
 static int on_socket_gone(const struct callback *call) {
+    if (lws_get_opaque_user_data(call->wsi) != call->hub)
+        return 0;
     end_handshake(call->hub, call->wsi);
     call->hub->sockets--;
     return 0;
 }
+
+#if LWS_LIBRARY_VERSION_NUMBER >= 4004000
+/* 4.4.0 to 4.4.4 do not end the line before, where no subprotocol is named: no client would
+ * understand the answer. */
+static int on_headers(const struct callback *call) {
+    static const char line_end[] = "\r\n";
+    struct lws_process_html_args *answer = call->in;
+    if (answer->p[-1] == '\n' || answer->max_len < (int)sizeof line_end)
+        return 0;
+    memcpy(answer->p, line_end, sizeof line_end - 1);
+    answer->p += sizeof line_end - 1;
+    return 0;
+}
+#endif
 
 /* Something that asks for an upgrade, and something that does not: -1 ends the connection once the
  * answer is out. */
@@ -199,8 +212,10 @@ static const struct {
     {LWS_CALLBACK_SERVER_WRITEABLE, on_writeable},
     {LWS_CALLBACK_RECEIVE, on_receive},
     {LWS_CALLBACK_RECEIVE_PONG, on_pong},
-    {LWS_CALLBACK_WSI_CREATE, on_socket_made},
     {LWS_CALLBACK_WSI_DESTROY, on_socket_gone},
+#if LWS_LIBRARY_VERSION_NUMBER >= 4004000
+    {LWS_CALLBACK_ADD_HEADERS, on_headers},
+#endif
     {LWS_CALLBACK_HTTP_CONFIRM_UPGRADE, on_request},
     {LWS_CALLBACK_HTTP, on_request},
     {LWS_CALLBACK_ESTABLISHED, on_established},
@@ -219,6 +234,7 @@ static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
                             .memory = client,
                             .bytes = in,
                             .length = length,
+                            .in = in,
                             .now_ns = uv_hrtime()};
     for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0]; i++)
         if (callbacks[i].reason == reason)
@@ -419,7 +435,9 @@ static int open_context(struct hub *hub) {
     void *loops[] = {hub->loop};
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
-        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+        /* No system states: with them, libwebsockets would look for the internet. */
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_NO_LWS_SYSTEM_STATES,
         .protocols = hub->protocols,
         .vhost_name = "omniscient",
         .foreign_loops = loops,
@@ -564,8 +582,11 @@ void hub_adopt(struct hub *hub, int socket) {
     }
     stream_tune(socket);
     struct lws *wsi = lws_adopt_socket_vhost(hub->vhost, socket);
-    if (wsi != NULL)
-        hub->handshakes[hub->handshake_count++] = (struct handshaking){wsi, socket};
+    if (wsi == NULL)
+        return;
+    lws_set_opaque_user_data(wsi, hub);
+    hub->sockets++;
+    hub->handshakes[hub->handshake_count++] = (struct handshaking){wsi, socket};
 }
 
 struct hub_figures hub_figures(const struct hub *hub) {
