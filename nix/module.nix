@@ -1,0 +1,176 @@
+# Robot and observer as services of a NixOS machine; each starts, ends and crashes without the other.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkEnableOption mkIf mkOption optional types;
+  inherit (config.services.omniscient) observer package robot;
+
+  # What an option of the programs becomes on their command line.
+  option = name: value: [
+    "--${name}"
+    (toString value)
+  ];
+  service = user: description: arguments: {
+    inherit description;
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig = {
+      User = user;
+      ExecStart = lib.escapeShellArgs arguments;
+      Restart = "on-failure";
+      RestartSec = 1;
+    };
+  };
+  # A user that is not the module's own is somebody else's to make.
+  userOf =
+    name:
+    mkIf (name == "omni-robot" || name == "omni-observer") {
+      users.${name} = {
+        isSystemUser = true;
+        group = name;
+      };
+      groups.${name} = { };
+    };
+  host = if lib.hasInfix ":" observer.address then "[${observer.address}]" else observer.address;
+in
+{
+  options.services.omniscient = {
+    package = mkOption {
+      type = types.package;
+      default = pkgs.omniscient;
+      defaultText = lib.literalExpression "pkgs.omniscient";
+      description = "The package that has omni-robot and omni-observer.";
+    };
+
+    robot = {
+      enable = mkEnableOption "the robot's control loop (omni-robot)";
+      user = mkOption {
+        type = types.str;
+        default = "omni-robot";
+        description = "User that it runs as. The default one is made; another one must be there.";
+      };
+      name = mkOption {
+        type = types.strMatching "[A-Za-z0-9_-][A-Za-z0-9._-]{0,46}";
+        default = "robot";
+        description = "Name of the source that observers see.";
+      };
+      board = mkOption {
+        type = types.str;
+        default = "sim";
+        description = "The hardware; see omni-robot(1).";
+      };
+      tickHz = mkOption {
+        type = types.ints.between 1 1000;
+        default = 100;
+        description = "Ticks of the control loop a second.";
+      };
+      realtime = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Real-time scheduling and locked memory.";
+      };
+      extraArgs = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        description = "More options of omni-robot(1).";
+      };
+    };
+
+    observer = {
+      enable = mkEnableOption "the dashboard (omni-observer)";
+      user = mkOption {
+        type = types.str;
+        default = "omni-observer";
+        description = "User that it runs as. The default one is made; another one must be there.";
+      };
+      address = mkOption {
+        type = types.str;
+        default = "127.0.0.1";
+        example = "0.0.0.0";
+        description = "Address to answer on. Where it is not loopback, visitors need the token.";
+      };
+      port = mkOption {
+        type = types.port;
+        default = 8080;
+        description = "Port to answer on.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether others may reach that port.";
+      };
+      tokenFile = mkOption {
+        type = types.str;
+        default = "/var/lib/omniscient/token";
+        description = "Where the token is kept, made on first use. Only the user can read it; not in the Nix store.";
+      };
+      allowHosts = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "robots.example" ];
+        description = "Host names to answer to, beside the machine's own: a reverse proxy's.";
+      };
+      trust = mkOption {
+        type = types.listOf types.str;
+        default = optional robot.enable robot.user;
+        defaultText = "the robot's user, where it is enabled";
+        description = "Users whose segments are believed, beside the observer's own and root.";
+      };
+      extraArgs = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "--history=16MiB" ];
+        description = "More options of omni-observer(1).";
+      };
+    };
+  };
+
+  config = lib.mkMerge [
+    (mkIf (robot.enable || observer.enable) { environment.systemPackages = [ package ]; })
+
+    (mkIf robot.enable {
+      users = userOf robot.user;
+      systemd.services.omni-robot = lib.mkMerge [
+        (service robot.user "Robot control loop, publishing its status into shared memory" (
+          [ "${package}/bin/omni-robot" ]
+          ++ option "name" robot.name
+          ++ option "board" robot.board
+          ++ option "tick-hz" robot.tickHz
+          ++ optional robot.realtime "--realtime"
+          ++ robot.extraArgs
+        ))
+        (mkIf robot.realtime {
+          serviceConfig.LimitRTPRIO = 50;
+          serviceConfig.LimitMEMLOCK = "infinity";
+        })
+      ];
+    })
+
+    (mkIf observer.enable {
+      users = userOf observer.user;
+      networking.firewall.allowedTCPPorts = mkIf observer.openFirewall [ observer.port ];
+      systemd.services.omni-observer = lib.mkMerge [
+        (service observer.user "Dashboard of what the robots of this machine publish" (
+          [
+            "${package}/bin/omni-observer"
+            "serve"
+          ]
+          ++ option "listen" "${host}:${toString observer.port}"
+          ++ option "token-file" observer.tokenFile
+          ++ lib.concatMap (option "allow-host") observer.allowHosts
+          ++ lib.concatMap (option "trust") observer.trust
+          ++ observer.extraArgs
+        ))
+        {
+          after = [ "network.target" ];
+          serviceConfig.SupplementaryGroups = [ "audio" ];
+          serviceConfig.StateDirectory = "omniscient";
+          serviceConfig.StateDirectoryMode = "0700";
+        }
+      ];
+    })
+  ];
+}

@@ -1,0 +1,102 @@
+# Robot, observer, libomni and the manual pages, for the CPU of the package set that this is called with.
+{
+  lib,
+  stdenv,
+  pkg-config,
+  esbuild,
+  alsa-lib,
+  cjson,
+  cmocka,
+  libmicrohttpd,
+  libsndfile,
+  libuv,
+  libwebsockets,
+  qrencode,
+  uplot, # the tree of its release: dist/ and LICENSE
+  withUnitTests ? false,
+}:
+let
+  # In nixpkgs it comes without libuv. Built in, not as a plugin that would have to be found.
+  libwebsockets-uv = libwebsockets.overrideAttrs (old: {
+    cmakeFlags = old.cmakeFlags ++ [
+      (lib.cmakeBool "LWS_WITH_LIBUV" true)
+      (lib.cmakeBool "LWS_WITH_EVLIB_PLUGINS" false)
+    ];
+  });
+  makefile = lib.splitString "\n" (builtins.readFile ../Makefile);
+  version = lib.last (lib.splitString " " (lib.findFirst (lib.hasPrefix "VERSION ") "" makefile));
+in
+stdenv.mkDerivation {
+  pname = "omniscient";
+  inherit version;
+
+  # What goes into the programs, so that a change of a document builds nothing anew.
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../LICENSE
+      ../Makefile
+      ../docs/man
+      ../examples
+      ../observer
+      ../robot
+      ../scripts
+      ../shared
+      ../tests/plugins
+      ../tests/programs
+      ../tests/unit
+      ../web
+    ];
+  };
+
+  strictDeps = true;
+  enableParallelBuilding = true;
+  nativeBuildInputs = [
+    pkg-config
+    esbuild
+  ];
+  buildInputs = [
+    alsa-lib
+    cjson
+    libmicrohttpd
+    libsndfile
+    libuv
+    libwebsockets-uv
+    qrencode
+  ];
+  checkInputs = [ cmocka ];
+
+  postPatch = ''
+    patchShebangs scripts
+  '';
+
+  # Whose compiler it is, stdenv knows (CC, PKG_CONFIG): no ARCH, no sysroot, no npm. libsndfile is loaded by name.
+  env.CPPFLAGS = ''-DCLIPS_LIBRARY='"${lib.getLib libsndfile}/lib/libsndfile.so.1"' '';
+  makeFlags = [
+    "PREFIX=$(out)"
+    "UPLOT=${uplot}"
+    "ESBUILD=esbuild"
+    "WERROR="
+  ];
+  buildFlags = [ "programs" ];
+
+  doCheck = withUnitTests;
+  checkPhase = ''
+    runHook preCheck
+    mkdir -p web/node_modules
+    ln -s ${uplot} web/node_modules/uplot
+    export OMNI_BUILD=build/$(uname -m)
+    make -j"$NIX_BUILD_CORES" "''${makeFlagsArray[@]}" $makeFlags units helpers
+    for test in "$OMNI_BUILD"/tests/unit/*/*_test; do
+      "$test"
+    done
+    runHook postCheck
+  '';
+
+  meta = {
+    description = "See your robot live, in a browser, without the robot noticing";
+    license = lib.licenses.mit;
+    platforms = lib.platforms.linux;
+    mainProgram = "omni-observer";
+  };
+}

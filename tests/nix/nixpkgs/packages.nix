@@ -1,0 +1,120 @@
+{
+  system,
+  host ? system,
+}:
+let
+  lib = import ./lib.nix;
+
+  make =
+    attributes:
+    let
+      plain = removeAttrs attributes [
+        "env"
+        "meta"
+        "pname"
+        "version"
+      ];
+      made = derivation (
+        {
+          inherit system;
+          name = "${attributes.pname}-${attributes.version}${if host == system then "" else "-${host}"}";
+          builder = "/bin/sh";
+        }
+        // plain
+        // attributes.env or { }
+      );
+    in
+    made
+    // {
+      inherit (attributes) pname version;
+      meta = attributes.meta or { };
+      overrideAttrs = change: make (attributes // change attributes);
+    };
+
+  call =
+    file: arguments:
+    let
+      function = import file;
+      known = builtins.intersectAttrs (builtins.functionArgs function) packages;
+    in
+    function (known // arguments)
+    // {
+      override = more: call file (arguments // more);
+    };
+
+  names = [
+    "alsa-lib"
+    "chromium"
+    "cjson"
+    "clang-tools"
+    "cmocka"
+    "cppcheck"
+    "esbuild"
+    "git"
+    "glib"
+    "iproute2"
+    "lcm"
+    "libmicrohttpd"
+    "libsndfile"
+    "libuv"
+    "libwebsockets"
+    "nginx"
+    "nix"
+    "nixfmt"
+    "nodejs"
+    "openssh"
+    "openssl"
+    "pkg-config"
+    "qemu"
+    "qrencode"
+    "shellcheck"
+  ];
+  packages =
+    builtins.listToAttrs (
+      map (pname: {
+        name = pname;
+        value = make {
+          inherit pname;
+          version = "0";
+          cmakeFlags = [ ];
+        };
+      }) names
+    )
+    // {
+      inherit lib;
+      stdenv = {
+        mkDerivation = make;
+        hostPlatform.system = host;
+      };
+      callPackage = call;
+      mkShell =
+        { inputsFrom, packages, ... }@attributes:
+        make (
+          removeAttrs attributes [ "packages" ]
+          // {
+            pname = "shell";
+            version = "0";
+            nativeBuildInputs = packages;
+          }
+        );
+      testers.runNixOSTest =
+        { name, nodes, testScript }:
+        make {
+          pname = name;
+          version = "0";
+          inherit testScript;
+          machines = builtins.attrNames nodes;
+        };
+      pkgsCross = {
+        aarch64-multiplatform = import ./packages.nix {
+          inherit system;
+          host = "aarch64-linux";
+        };
+        armv7l-hf-multiplatform = import ./packages.nix {
+          inherit system;
+          host = "armv7l-linux";
+        };
+      };
+    };
+in
+packages
