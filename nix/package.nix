@@ -83,9 +83,7 @@ stdenv.mkDerivation {
   doCheck = withUnitTests;
   checkPhase = ''
     runHook preCheck
-    mkdir -p web/node_modules
-    ln -s ${uplot} web/node_modules/uplot
-    export OMNI_BUILD=build/$(uname -m)
+    export UPLOT=${uplot} OMNI_BUILD=build/$(uname -m)
     make -j"$NIX_BUILD_CORES" "''${makeFlagsArray[@]}" $makeFlags units helpers
     for test in "$OMNI_BUILD"/tests/unit/*/*_test; do
       "$test"

@@ -2,7 +2,7 @@
 // are the programs; the machine is made of this one, and its systemctl is a stand-in (machine.mjs says what it does).
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -53,7 +53,7 @@ async function live(observer, accept = () => true) {
   });
 }
 
-const leftovers = (machine) => machine.ask("ls -A $TMPDIR; find /usr/local /etc/systemd /etc/omniscient -name '*.new'");
+const leftovers = (machine) => machine.ask("ls -A $TMPDIR; find /usr/local /etc/systemd /etc/omniscient -name '*.new' 2>/dev/null; true");
 
 test("deploying: first, again, an upgrade, a broken connection", options, async (t) => {
   const place = await openPlace(t);
@@ -75,6 +75,13 @@ test("deploying: first, again, an upgrade, a broken connection", options, async 
     assert.deepEqual(owners.split("\n"), PROGRAMS, "each is a user of its own, and the observer trusts the robot's");
     assert.equal(await machine.ask("stat -c '%A %U' /usr/local/bin/omni-robot"), "-rwxr-xr-x root");
     assert.equal(await leftovers(machine), "");
+  });
+
+  await t.test("systemd finds nothing wrong with the units", async (t) => {
+    if (await machine.ask("command -v systemd-analyze || true") === "") return t.skip("there is no systemd-analyze");
+    const said = await machine.ask("SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/omni-*.service 2>&1; echo $?");
+    assert.equal(said, "0");
+    return undefined;
   });
 
   await t.test("again, nothing has changed, and nothing is touched", async () => {
@@ -189,6 +196,36 @@ test("what cannot work is refused before anything is changed, and says what to t
     assert.equal(code, 1);
     assert.match(said, /root@robot cannot be reached: try ssh -p /);
   });
+});
+
+const hasSudo = spawnSync("sudo", ["--version"]).status === 0;
+const sudoOptions = { ...options, skip: options.skip ?? (hasSudo ? undefined : "there is no sudo (scripts/deps test installs it)") };
+
+test("a user with sudo deploys; one who would have to type a password is told so", sudoOptions, async (t) => {
+  await t.test("without a password", async (t) => {
+    const machine = await startMachine(t, await openPlace(t), { user: "pi", sudo: "free" });
+    const { code, said } = await deploy(machine, {}, { to: "pi@robot" });
+    assert.equal(code, 0, said);
+    assert.deepEqual(Object.keys(await machine.processes()).sort(), [...PROGRAMS].sort());
+    assert.equal(await machine.ask("stat -c %U /usr/local/bin/omni-robot"), "root");
+    assert.equal(await leftovers(machine), "");
+  });
+  await t.test("with a password, and no terminal to ask for it", async (t) => {
+    const machine = await startMachine(t, await openPlace(t), { user: "pi", sudo: "asks" });
+    const { code, said } = await deploy(machine, {}, { to: "pi@robot" });
+    assert.equal(code, 1, said);
+    assert.match(said, /sudo on pi@robot asks for a password: run this in a terminal; nothing was changed/);
+    assert.equal(await leftovers(machine), "");
+  });
+});
+
+test("a 64-bit kernel with a 32-bit Debian gets 32-bit programs", options, async (t) => {
+  const place = await openPlace(t);
+  // As on many a Raspberry Pi. Here a stand-in for dpkg says so.
+  const machine = await startMachine(t, place, { tools: { dpkg: "#!/bin/sh\necho armhf\n" } });
+  const { code, said } = await deploy(machine, { ARCH: "aarch64" });
+  assert.equal(code, 1, said);
+  assert.match(said, /for armhf, and runs no programs for ARCH=aarch64: leave ARCH out, or say ARCH=armv7/);
 });
 
 test("a machine that lacks a library is told which packages to install", options, async (t) => {

@@ -63,7 +63,11 @@ rm -rf /etc/systemd/system /etc/omniscient
 [ ! -f "$1/has-systemd" ] || mkdir -p /run/systemd/system
 cp "$1"/sbin/* /usr/local/sbin
 [ -z "$3" ] || useradd --no-create-home --shell /bin/sh --password '*' "$3"
-exec "$4" -D -e -f "$1/sshd_config"
+case $4 in
+  none) [ ! -e /usr/bin/sudo ] || mount --bind /dev/null /usr/bin/sudo ;;
+  free) echo "$3 ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/test ;;
+esac
+exec "$5" -D -e -f "$1/sshd_config"
 `;
 
 const SERVER = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -131,10 +135,11 @@ class Machine {
 }
 
 /**
- * Starts one. `user`: beside root, there is this one, without sudo; `tools`: more stand-ins, as { name: script }.
+ * Starts one. `user`: beside root, there is this one; `sudo`: "none" is there, it wants a password, which nobody knows
+ * ("asks"), or it is "free"; `tools`: more stand-ins, as { name: script }.
  * @param {import("node:test").TestContext} t
  */
-export async function startMachine(t, place, { hasSystemd = true, size = "64m", user = "", tools = {} } = {}) {
+export async function startMachine(t, place, { hasSystemd = true, size = "64m", user = "", sudo = "none", tools = {} } = {}) {
   const machine = new Machine(place.directory);
   await mkdir(machine.file("sbin"));
   await mkdir(machine.file("tmp"));
@@ -158,7 +163,7 @@ SetEnv TMPDIR=${machine.file("tmp")}
 `);
   const server = SERVER.find((file) => spawnSync("test", ["-x", file]).status === 0);
   const child = spawn("unshare",
-    ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", BOOT, "boot", machine.directory, size, user, server],
+    ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", BOOT, "boot", machine.directory, size, user, sudo, server],
     { stdio: ["ignore", "pipe", "pipe"] });
   const program = new Program(child, "sshd");
   t.after(() => program.stop("SIGKILL"));

@@ -16,18 +16,19 @@
 
 #include "observer/assets.h"
 
-/* The file in web/ that an asset was made of. */
+/* The file that an asset was made of. $UPLOT: as for make. */
 static const char *file_of(const struct asset *asset) {
-    static char file[256];
-    const char *path = asset->path;
-    const char *folder = "web";
-    if (strncmp(path, "/uplot/", strlen("/uplot/")) == 0)
-        folder =
-            strstr(path, "LICENSE") != NULL ? "web/node_modules" : "web/node_modules/uplot/dist";
-    if (strcmp(folder, "web/node_modules/uplot/dist") == 0)
-        path += strlen("/uplot");
-    (void)snprintf(file, sizeof file, "%s%s", folder,
-                   strcmp(path, "/") == 0 ? "/index.html" : path);
+    static char file[4096];
+    static const char foreign[] = "/uplot/";
+    const char *uplot = getenv("UPLOT");
+    if (strncmp(asset->path, foreign, strlen(foreign)) == 0)
+        (void)snprintf(file, sizeof file, "%s%s%s",
+                       uplot != NULL && *uplot != '\0' ? uplot : "web/node_modules/uplot",
+                       strstr(asset->path, "LICENSE") != NULL ? "/" : "/dist/",
+                       asset->path + strlen(foreign));
+    else
+        (void)snprintf(file, sizeof file, "web%s",
+                       strcmp(asset->path, "/") == 0 ? "/index.html" : asset->path);
     return file;
 }
 
