@@ -47,7 +47,8 @@ const newer = (bytes) => Buffer.concat([bytes, Buffer.from("newer")]);
 /** The robot's status from the observer there, which shares this machine's loopback. */
 async function live(observer, accept = () => true) {
   return until("the dashboard there shows the robot", async () => {
-    const answer = await ask(observer, "/api/sources").catch(() => undefined);
+    const headers = observer.token ? { authorization: `Bearer ${observer.token}` } : {};
+    const answer = await ask(observer, "/api/sources", { headers }).catch(() => undefined);
     const robot = answer?.status === 200 && JSON.parse(answer.text).sources.find(({ name }) => name === "robot");
     return robot && robot.state === "live" && accept(robot) && robot;
   });
@@ -106,14 +107,19 @@ test("deploying: first, again, an upgrade, a broken connection", options, async 
     before = after;
   });
 
-  await t.test("another address restarts the observer only; what else its settings say stays", async () => {
+  await t.test("another address restarts the observer only; what else its settings say stays; wider needs the token", async () => {
     await machine.ask("echo OMNI_MAX_CLIENTS=7 >>/etc/omniscient/observer.conf");
-    const elsewhere = `127.0.0.1:${await freePort()}`;
+    const port = await freePort();
+    const elsewhere = `0.0.0.0:${port}`;
     const { code, said } = await deploy(machine, { LISTEN: elsewhere, BUILD: join(place.directory, "newer") });
     assert.equal(code, 0, said);
     assert.deepEqual(await machine.requests(), ["restart omni-observer"]);
     assert.equal(await machine.ask("cat /etc/omniscient/observer.conf"), `OMNI_MAX_CLIENTS=7\nOMNI_LISTEN=${elsewhere}`);
-    observer.url = `http://${elsewhere}`;
+    observer.url = `http://127.0.0.1:${port}`;
+    const link = new URL(/The dashboard: (\S+)/.exec(said)[1]);
+    assert.deepEqual([link.hostname, link.port], ["robot", String(port)]);
+    assert.equal((await ask(observer, "/api/sources")).status, 401);
+    observer.token = link.searchParams.get("token");
     await live(observer);
     const after = await machine.processes();
     assert.equal(after["omni-robot"], before["omni-robot"]);
