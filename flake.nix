@@ -54,7 +54,5 @@
         unit = (build pkgs).override { withUnitTests = true; };
         module = pkgs.callPackage ./nix/check-module.nix { module = self.nixosModules.default; };
       });
-
-      formatter = forEachSystem (pkgs: pkgs.nixfmt);
     };
 }

@@ -41,6 +41,8 @@ start() {
   for folder in $(value StateDirectory); do install -d -m 700 -o "$user" "/var/lib/$folder"; done
   eval "exec setpriv --reuid=$user --regid=$user --clear-groups $(value ExecStart)" >>/run/stand-in/$unit.said 2>&1 </dev/null &
   echo $! >"$pid"
+  # Until it waits for something, or has ended: however busy this machine is, what follows sees which.
+  while is_running && ! grep -q '(omni-[a-z]*) S' "/proc/$(cat "$pid")/stat"; do sleep 0.02; done
 }
 case $verb in
   is-active) if is_running; then echo active; elif [ -s "$pid" ]; then echo failed; else echo inactive; fi ;;

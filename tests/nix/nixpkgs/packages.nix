@@ -60,7 +60,6 @@ let
     "libwebsockets"
     "nginx"
     "nix"
-    "nixfmt"
     "nodejs"
     "openssh"
     "openssl"
