@@ -87,25 +87,30 @@ static void publish(struct loop *loop, struct omni_time time) {
     loop->ticks++;
 }
 
+static int end_by(struct loop *loop, enum loop_end end, int error) {
+    (void)loop->settings.kind->set_motors(loop->settings.board, (struct drive_powers){0});
+    loop->end = end;
+    return error;
+}
+
 static int tick(struct loop *loop, bool last) {
     struct omni_time time = omni_time_now();
     loop->now_ns = loop->settings.lockstep != NULL ? loop->pace.deadline_ns : time.monotonic_ns;
     pace_woke(&loop->pace, loop->now_ns);
+    /* Where another robot has this one's place, it may have its motors, too. */
+    if (!omni_publisher_is_owner(loop->settings.publisher))
+        return end_by(loop, LOOP_END_TAKEN_OVER, -ESTALE);
     decide(loop, last);
     int error = loop->settings.kind->set_motors(loop->settings.board, loop->pilot.powers);
-    if (error == 0)
-        publish(loop, time);
-    return error;
+    if (error < 0)
+        return end_by(loop, LOOP_END_BOARD, error);
+    publish(loop, time);
+    return 0;
 }
 
 static void sleep_until_deadline(const struct loop *loop) {
     while (clock_sleep_until(loop->pace.deadline_ns) == -EINTR && *loop->settings.stop == 0) {
     }
-}
-
-static int stop_motors(struct loop *loop, int error) {
-    (void)loop->settings.kind->set_motors(loop->settings.board, (struct drive_powers){0});
-    return error;
 }
 
 static int one_round(struct loop *loop, bool *last) {
@@ -114,16 +119,17 @@ static int one_round(struct loop *loop, bool *last) {
         sleep_until_deadline(loop);
     *last = is_last(loop);
     int error = tick(loop, *last);
-    if (error == 0 && settings->lockstep != NULL)
-        error = lockstep_hand_over(settings->lockstep, settings->publisher, settings->stop);
-    return error;
+    if (error < 0 || settings->lockstep == NULL)
+        return error;
+    error = lockstep_hand_over(settings->lockstep, settings->publisher, settings->stop);
+    return error < 0 ? end_by(loop, LOOP_END_TURN, error) : 0;
 }
 
 int loop_run(struct loop *loop) {
     for (bool last = false; !last;) {
         int error = one_round(loop, &last);
         if (error < 0)
-            return stop_motors(loop, error);
+            return error;
     }
     return 0;
 }

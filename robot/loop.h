@@ -47,6 +47,9 @@ struct loop_settings {
     const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */
 };
 
+/* Why loop_run() returned. */
+enum loop_end { LOOP_END_TOLD, LOOP_END_TAKEN_OVER, LOOP_END_BOARD, LOOP_END_TURN };
+
 struct loop {
     struct loop_settings settings;
     struct pace pace;
@@ -59,14 +62,16 @@ struct loop {
     uint64_t publish_cost_ns;     /* of the tick before */
     uint64_t clock_cost_ns;       /* of reading the clock once */
     bool ever_read;
+    enum loop_end end;
 };
 
 /* Takes the settings and measures the clock's price. The first deadline is now. */
 void loop_init(struct loop *loop, const struct loop_settings *settings);
 
-/* Runs until told to stop. Returns 0, or the -errno with which the board refused the motors'
- * powers (then the motors were told to stop, and no last status was published) or with which the
- * turn could not be handed over (lockstep.h; told to the user). */
+/* Runs until told to stop. Returns 0; -ESTALE where another publisher has taken over the memory that
+ * it publishes in; or the -errno with which the board refused the motors' powers, or with
+ * which the turn could not be handed over (lockstep.h; told to the user). loop->end tells these
+ * apart. After each of them the motors were told to stop, and no last status was published. */
 int loop_run(struct loop *loop);
 
 #endif

@@ -70,6 +70,7 @@ static int open_publisher(struct session *session) {
     const struct options *options = session->options;
     struct omni_publisher_options how = {
         .directory = options->directory,
+        .region = options->region,
         /* In lockstep ticks come when they are taken. */
         .period_ns = options->lockstep ? 0 : period_ns(options),
         .slot_count = options->lockstep ? LOCKSTEP_SLOTS : 0,
@@ -91,8 +92,25 @@ static int open_lockstep(struct session *session) {
                       session->kind->name);
         return EXIT_REFUSED;
     }
+    if (options->region != NULL) {
+        (void)fprintf(stderr,
+                      "--lockstep needs a kernel that both sides share: leave --region out\n");
+        return EXIT_REFUSED;
+    }
     int error = lockstep_open(&session->lockstep, options->directory, options->name, &problem);
     return error < 0 ? refuse(problem.text) : 0;
+}
+
+static void explain_end(const struct session *session, int error) {
+    if (session->loop.end == LOOP_END_TAKEN_OVER)
+        (void)fprintf(
+            stderr,
+            "Another publisher has taken over %s, because this one showed no sign of life "
+            "for two seconds (was it paused?): it ends, its motors are off.\n",
+            session->options->region);
+    else if (session->loop.end == LOOP_END_BOARD)
+        (void)fprintf(stderr, "The board %s refused the motors' powers: %s.\n", session->kind->name,
+                      strerror(-error));
 }
 
 static int run_loop(struct session *session) {
@@ -114,9 +132,7 @@ static int run_loop(struct session *session) {
                   (unsigned long long)options->tick_hz, session->kind->name, (long)getpid());
     loop_init(loop, &settings);
     int error = loop_run(loop);
-    if (error < 0 && !options->lockstep)
-        (void)fprintf(stderr, "The board %s refused the motors' powers: %s.\n", session->kind->name,
-                      strerror(-error));
+    explain_end(session, error);
     (void)fprintf(
         stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs.\n",
         options->name, (unsigned long long)loop->ticks, (unsigned long long)loop->pace.overruns,

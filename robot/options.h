@@ -36,6 +36,9 @@
       "where the segment appears; else $OMNI_DIRECTORY, else /dev/shm")                            \
     X(flag, lockstep, NULL, false, 0, 0,                                                           \
       "simulate: time goes on when omni-observer dump --lockstep has taken the tick")              \
+    X(text, region, "ADDRESS", NULL, 0, 0,                                                         \
+      "publish in memory that machines share: file:PATH, devmem:ADDRESS+LENGTH or "                \
+      "pci:SLOT/resource2[_wc]; else in the directory")                                            \
     X(flag, realtime, NULL, false, 0, 0,                                                           \
       "real-time scheduling (SCHED_FIFO) and locked memory; needs permission")                     \
     X(flag, help, NULL, false, 0, 0, "show this and exit")                                         \

@@ -52,6 +52,21 @@ static inline uint32_t omni_exchange(uint32_t *word, uint32_t value) {
     return atomic_exchange_explicit((_Atomic uint32_t *)word, value, memory_order_seq_cst);
 }
 
+/* Full barrier for memory that machines share. It may be mapped write-combining or uncached (a PCI
+ * BAR, physical memory): on x86 a release store does not wait for write-combining stores before it,
+ * nor an acquire load for such loads; on ARM the other side may be outside of the domain for which
+ * an ordinary barrier is made. So this names the CPU's strongest barrier for memory, and stands
+ * wherever the protocol on one kernel has a release or an acquire. */
+static inline void omni_fence_machines(void) {
+#if defined __x86_64__ || defined __i386__
+    __asm__ volatile("mfence" ::: "memory");
+#elif defined __aarch64__ || (defined __ARM_ARCH && __ARM_ARCH >= 7)
+    __asm__ volatile("dmb sy" ::: "memory");
+#endif
+    /* For the compiler everywhere, and for the CPU elsewhere. */
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* A sleeper's half of the same bargain: my flag is up before I look at the version again. */
 static inline void omni_fence_full(void) {
     atomic_thread_fence(memory_order_seq_cst);
@@ -81,6 +96,13 @@ static inline void omni_copy_in(void *shared, const void *private, size_t bytes)
         memcpy(&word, from + i * sizeof word, sizeof word);
         atomic_store_explicit(&to[i], word, memory_order_relaxed);
     }
+}
+
+/* Makes `bytes` (a multiple of 8) of shared memory zero, under the eyes of readers. */
+static inline void omni_clear(void *shared, size_t bytes) {
+    _Atomic omni_word *to = shared;
+    for (size_t i = 0; i < bytes / sizeof(omni_word); i++)
+        atomic_store_explicit(&to[i], 0, memory_order_relaxed);
 }
 
 /* A 64-bit word, in pieces of the CPU's own word where that is smaller. */

@@ -7,6 +7,7 @@
 #include <omni/guard.h>
 #include <omni/lock.h>
 #include <omni/observe.h>
+#include <omni/publish.h>
 #include <omni/region.h>
 
 #include "atomics.h"
@@ -16,6 +17,9 @@
 /* How often in a row the writer may take the wanted slot away before the reader leaps to the
  * newest. */
 enum { NEXT_TRIES = 8 };
+
+/* And how often a segment between machines may be rebuilt while it is attached to. */
+enum { BELIEVE_TRIES = 4 };
 
 /* Bits of incompatible_flags that this reader knows: none so far. */
 #define KNOWN_INCOMPATIBLE_FLAGS 0u
@@ -87,7 +91,9 @@ static int check_numbers(const struct omni_header *h, size_t file_bytes,
 
 static bool is_reserved_space_zero(const struct omni_header *header) {
     static const uint8_t zeros[sizeof header->reserved_version];
-    return header->reserved_where == 0 &&
+    bool alone = header->scope != OMNI_SCOPE_KERNEL ||
+                 (header->owner | header->heartbeat | header->epoch | header->bell) == 0;
+    return alone && header->reserved_where == 0 &&
            memcmp(header->reserved_name, zeros, sizeof header->reserved_name) == 0 &&
            memcmp(header->reserved_version, zeros, sizeof header->reserved_version) == 0;
 }
@@ -110,11 +116,28 @@ static int check_shape(const struct omni_header *header, struct omni_problem *pr
     return 0;
 }
 
+/* `name` NULL: what stands in the header is the name. */
 static int check_name(const struct omni_header *header, const char *name,
                       struct omni_problem *problem) {
-    if (memchr(header->name, '\0', sizeof header->name) == NULL || strcmp(header->name, name) != 0)
+    bool ends = memchr(header->name, '\0', sizeof header->name) != NULL;
+    if (name == NULL && (!ends || !omni_name_is_valid(header->name)))
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: the name inside cannot name a source");
+    if (name != NULL && (!ends || strcmp(header->name, name) != 0))
         return omni_problem(problem, -EBADMSG,
                             "its header is corrupt: the name inside is not that of the file");
+    return 0;
+}
+
+/* What a region between machines must be besides: its text is copied in whole words. */
+static int check_region(const struct omni_header *header, struct omni_problem *problem) {
+    if (header->scope != OMNI_SCOPE_MACHINES)
+        return omni_problem(problem, -EPROTO,
+                            "it is a segment of one kernel: name it without file: or with shm:");
+    if (header->text_offset % 8 != 0)
+        return omni_problem(problem, -EBADMSG,
+                            "its header is corrupt: text_offset %u is no multiple of 8",
+                            header->text_offset);
     return 0;
 }
 
@@ -127,6 +150,8 @@ static int check_header(const struct omni_header *header, size_t file_bytes, con
         error = check_shape(header, problem);
     if (error == 0)
         error = check_name(header, name, problem);
+    if (error == 0 && name == NULL)
+        error = check_region(header, problem);
     return error;
 }
 
@@ -156,22 +181,34 @@ static int explain_open(int error, const char *path, uid_t owner, struct omni_pr
     }
 }
 
+static size_t whole_words(size_t bytes) {
+    return (bytes + 7) / 8 * 8;
+}
+
+/* Between machines in whole words of their own size: a CPU may map a device so that it bears nothing
+ * else. The words end before the ring does, because it begins at a multiple of them. */
+static void copy(const struct omni_observer *observer, void *to, size_t from, size_t bytes) {
+    if (observer->ring.machines)
+        omni_copy_out(to, observer->region.bytes + from, whole_words(bytes));
+    else
+        memcpy(to, observer->region.bytes + from, bytes);
+}
+
 /* The copy is what counts: whoever changes the header or the table later changes nothing for us. */
 static int copy_table(struct omni_observer *observer, const struct omni_header *header,
                       struct omni_problem *problem) {
     struct omni_table *table = &observer->table;
-    const unsigned char *bytes = observer->region.bytes;
     table->fields = calloc(header->field_count, sizeof *table->fields);
-    table->text = malloc(header->text_bytes);
+    table->text = malloc(whole_words(header->text_bytes));
     if (table->fields == NULL || table->text == NULL)
         return omni_problem(problem, -ENOMEM, "no memory for the table of fields");
     table->field_count = header->field_count;
     table->text_bytes = header->text_bytes;
     table->payload_bytes = header->payload_bytes;
     table->hash = header->schema_hash;
-    memcpy(table->fields, bytes + header->field_offset,
-           header->field_count * sizeof *table->fields);
-    memcpy(table->text, bytes + header->text_offset, header->text_bytes);
+    copy(observer, table->fields, header->field_offset,
+         header->field_count * sizeof *table->fields);
+    copy(observer, table->text, header->text_offset, header->text_bytes);
     return omni_table_check(table, problem);
 }
 
@@ -184,7 +221,8 @@ static void remember(struct omni_observer *observer, const struct omni_header *h
                            .version = (void *)(bytes + offsetof(struct omni_header, version)),
                            .slot_count = header->slot_count,
                            .slot_bytes = header->slot_bytes,
-                           .payload_bytes = header->payload_bytes};
+                           .payload_bytes = header->payload_bytes,
+                           .machines = header->scope == OMNI_SCOPE_MACHINES};
     struct omni_source_facts *facts = &observer->facts;
     memcpy(facts->name, header->name, sizeof facts->name);
     facts->instance = header->instance;
@@ -196,10 +234,13 @@ static void remember(struct omni_observer *observer, const struct omni_header *h
     facts->scope = (enum omni_scope)header->scope;
 }
 
-static int map_segment(struct omni_observer *observer, const char *name,
-                       const struct omni_observer_options *options, struct omni_problem *problem) {
+static int open_segment(struct omni_observer *observer, const char *name,
+                        const struct omni_observer_options *options, struct omni_problem *problem) {
     char path[OMNI_PATH_BYTES];
     uid_t owner = 0;
+    if (options->writable_bell)
+        return omni_problem(problem, -EOPNOTSUPP,
+                            "%s is of this kernel: no bell is needed to wait for it", name);
     int error = omni_region_path(path, options->directory, OMNI_FILE_SEGMENT, name);
     if (error < 0)
         return omni_problem(problem, error, "\"%.64s\" cannot name a source", name);
@@ -208,48 +249,110 @@ static int map_segment(struct omni_observer *observer, const char *name,
     if (error < 0)
         return explain_open(error, path, owner, problem) == -EBADMSG ? -EBADMSG : error;
     observer->facts.owner = owner;
-    observer->guard = omni_guard_add(observer->region.bytes, observer->region.size);
-    if (observer->guard < 0)
-        return omni_problem(problem, observer->guard, "too many segments are attached already");
     return omni_region_path(observer->sleepers_path, options->directory, OMNI_FILE_SLEEPERS, name);
+}
+
+static int open_region(struct omni_observer *observer, const struct omni_address *address,
+                       const struct omni_observer_options *options, struct omni_problem *problem) {
+    struct omni_region_options how = {.trusted = options->trusted,
+                                      .trusted_count = options->trusted_count};
+    int error =
+        omni_region_open_shared(&observer->region, address, OMNI_ACCESS_READ, &how, problem);
+    if (error == 0 && options->writable_bell)
+        error = omni_region_open_shared(&observer->bell, address, OMNI_ACCESS_BELL, &how, problem);
+    observer->facts.owner = how.owner;
+    observer->ring.machines = true;
+    return error == -ENODATA ? -EBADMSG : error;
 }
 
 static bool is_gone(const struct omni_observer *observer) {
     /* Zeros were put in the place of a truncated file, or it was cut inside its last page. */
-    return omni_load_relaxed(&observer->end->mark) != OMNI_END_MARK;
+    if (omni_load_relaxed(&observer->end->mark) != OMNI_END_MARK)
+        return true;
+    /* Built anew, in the same place. What was copied before the fence that came before this look
+     * is of the old segment where the epoch still is. */
+    return observer->ring.machines &&
+           omni_load_relaxed(&observer->header->epoch) != observer->epoch;
 }
 
+static int say_empty(const struct omni_header *header, struct omni_problem *problem) {
+    static const struct omni_header empty;
+    if (header->layout_version != 0 ||
+        memcmp(header->magic, empty.magic, sizeof header->magic) != 0)
+        return 0;
+    return omni_problem(problem, -EAGAIN, "nothing has been published there yet");
+}
+
+/* `name` NULL: a region between machines. */
 static int believe(struct omni_observer *observer, const char *name, struct omni_problem *problem) {
     struct omni_header header;
     /* Acquire: a builder across kernels stores layout_version last. */
     uint32_t built = omni_load_acquire(
         (const uint32_t *)(const void *)(observer->region.bytes +
                                          offsetof(struct omni_header, layout_version)));
-    memcpy(&header, observer->region.bytes, sizeof header);
+    if (name == NULL)
+        omni_fence_machines();
+    copy(observer, &header, 0, sizeof header);
     header.layout_version = built;
-    int error = check_header(&header, observer->region.size, name, problem);
+    int error = name == NULL ? say_empty(&header, problem) : 0;
+    if (error == 0)
+        error = check_header(&header, observer->region.size, name, problem);
     if (error == 0)
         error = copy_table(observer, &header, problem);
     if (error < 0)
         return error;
+    observer->epoch = header.epoch;
+    observer->heartbeat = header.heartbeat;
+    observer->beat_ns = omni_time_now().monotonic_ns;
     remember(observer, &header);
     if (is_gone(observer))
         return omni_problem(problem, -EBADMSG, "its end is missing: it was cut short");
     return 0;
 }
 
+/* What was read while somebody built is a mixture, and so is what was found wrong with it. */
+static int believe_region(struct omni_observer *observer, struct omni_problem *problem) {
+    const struct omni_header *header = (void *)observer->region.bytes;
+    for (int tries = 0; tries < BELIEVE_TRIES; tries++) {
+        uint32_t epoch = omni_load_relaxed(&header->epoch);
+        /* The epoch is older than the layout version that I find; see tear_down(). */
+        omni_fence_machines();
+        int error = believe(observer, NULL, problem);
+        omni_fence_machines();
+        if (omni_load_relaxed(&header->epoch) == epoch)
+            return error;
+        omni_table_free(&observer->table);
+    }
+    return omni_problem(problem, -EAGAIN, "it is built again and again");
+}
+
+static int attach(struct omni_observer *made, const struct omni_address *address,
+                  const struct omni_observer_options *options, struct omni_problem *problem) {
+    bool here = address->place == OMNI_PLACE_SHM;
+    int error = here ? open_segment(made, address->path, options, problem)
+                     : open_region(made, address, options, problem);
+    if (error < 0)
+        return error;
+    made->guard = omni_guard_add(made->region.bytes, made->region.size);
+    if (made->guard < 0)
+        return omni_problem(problem, made->guard, "too many segments are attached already");
+    return here ? believe(made, address->path, problem) : believe_region(made, problem);
+}
+
 int omni_observer_attach(struct omni_observer **observer, const char *name,
                          const struct omni_observer_options *options,
                          struct omni_problem *problem) {
     static const struct omni_observer_options defaults;
+    struct omni_address address;
+    int error = omni_address_parse(&address, name, problem);
+    if (error < 0)
+        return error;
     struct omni_observer *made = calloc(1, sizeof *made);
     if (made == NULL)
         return omni_problem(problem, -ENOMEM, "no memory for an observer");
     made->guard = -1;
-    made->region = made->sleepers = OMNI_REGION_CLOSED;
-    int error = map_segment(made, name, options != NULL ? options : &defaults, problem);
-    if (error == 0)
-        error = believe(made, name, problem);
+    made->region = made->sleepers = made->bell = OMNI_REGION_CLOSED;
+    error = attach(made, &address, options != NULL ? options : &defaults, problem);
     if (error < 0)
         omni_observer_detach(made);
     else
@@ -263,6 +366,7 @@ void omni_observer_detach(struct omni_observer *observer) {
     omni_guard_drop(observer->guard);
     omni_region_close(&observer->region);
     omni_region_close(&observer->sleepers);
+    omni_region_close(&observer->bell);
     omni_table_free(&observer->table);
     free(observer);
 }
@@ -348,22 +452,63 @@ int omni_observer_newest(struct omni_observer *observer, struct omni_stamp *stam
     return take(observer, &fresh, stamp);
 }
 
+int omni_observer_glance(const struct omni_observer *observer, struct omni_stamp *stamp) {
+    struct omni_ring heads = observer->ring;
+    struct omni_stamp fresh;
+    heads.payload_bytes = 0;
+    if (omni_ring_newest(&heads, &fresh, NULL) < 0)
+        return nothing(observer);
+    if (is_gone(observer))
+        return -ESTALE;
+    *stamp = fresh;
+    stamp->missed = 0;
+    return 0;
+}
+
 uint32_t omni_observer_version(const struct omni_observer *observer) {
     return omni_ring_version(&observer->ring);
 }
 
 /* ---- the publisher's life ---- */
 
-enum omni_life omni_observer_life(const struct omni_observer *observer) {
-    bool held = omni_lock_is_held(observer->region.file) == 1;
+static bool is_beating(struct omni_observer *observer) {
+    uint32_t heartbeat = omni_load_relaxed(&observer->header->heartbeat);
+    uint64_t now_ns = omni_time_now().monotonic_ns;
+    if (heartbeat != observer->heartbeat)
+        observer->beat_ns = now_ns;
+    observer->heartbeat = heartbeat;
+    return now_ns - observer->beat_ns < OMNI_OWNER_DEAD_NS && !is_gone(observer);
+}
+
+enum omni_life omni_observer_life(struct omni_observer *observer) {
+    bool lives = observer->ring.machines ? is_beating(observer)
+                                         : omni_lock_is_held(observer->region.file) == 1;
     /* Asked in this order: a publisher says goodbye before it lets go. */
     if (omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED)
         return OMNI_LIFE_CLOSED;
-    return held ? OMNI_LIFE_OPEN : OMNI_LIFE_DIED;
+    return lives ? OMNI_LIFE_OPEN : OMNI_LIFE_DIED;
 }
 
 bool omni_observer_is_replaced(const struct omni_observer *observer) {
     return omni_region_is_orphan(&observer->region) || is_gone(observer);
+}
+
+/* ---- the bell ---- */
+
+int omni_observer_ask_bell(struct omni_observer *observer, uint32_t peer, uint32_t vector) {
+    if (observer->bell.bytes == NULL)
+        return -EOPNOTSUPP;
+    if (peer > OMNI_BELL_PEER_MAX || vector > OMNI_BELL_VECTOR_MAX)
+        return -EINVAL;
+    struct omni_header *header = (void *)observer->bell.bytes;
+    omni_store_relaxed(&header->bell, OMNI_BELL_ASKED | peer << OMNI_BELL_PEER_SHIFT | vector);
+    /* My word is there before I look: pairs with the publisher's fence before it looks. */
+    omni_fence_machines();
+    if (is_gone(observer))
+        return -ESTALE;
+    if (omni_observer_version(observer) != observer->version)
+        return -EAGAIN;
+    return omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED ? -EPIPE : 0;
 }
 
 /* ---- facts ---- */

@@ -21,6 +21,13 @@
  *   a reader turns into zeros if omni_guard_install() (omni/guard.h) was called, and the reader
  *   gets -ESTALE; without it the process gets SIGBUS.
  *
+ * Memory that machines share
+ *   Instead of a name there may be an address (omni/region.h): "file:/dev/shm/robot.region". The name
+ *   is then what the segment says. What differs: the publisher's life is told by its heartbeat
+ *   (omni_observer_life), its stamps are of its own machine's clocks, there is no futex, and a new
+ *   publisher builds in the same place: -ESTALE, then attach anew; ticks that were not read by then
+ *   are gone.
+ *
  * Threads
  *   One thread per observer object; any number of objects.
  */
@@ -46,6 +53,7 @@ struct omni_observer_options {
     const char *directory; /* NULL: /dev/shm */
     const uid_t *trusted;  /* users whose segments are believed, beside root and one's own */
     size_t trusted_count;
+    bool writable_bell; /* omni_observer_ask_bell() is wanted: needs write access to the region */
 };
 
 /* What the segment says of itself, checked. */
@@ -63,20 +71,22 @@ struct omni_source_facts {
 
 /* Is there still somebody who could publish? */
 enum omni_life {
-    OMNI_LIFE_OPEN,   /* the publisher runs (or at least holds its lock) */
+    OMNI_LIFE_OPEN,   /* the publisher runs (or at least holds its lock; between machines: its
+                         heartbeat changed within OMNI_OWNER_DEAD_NS, or was not watched so long) */
     OMNI_LIFE_CLOSED, /* it said goodbye */
     OMNI_LIFE_DIED    /* it ended without a word */
 };
 
-/* Attaches to segment `name`. Allocates. `problem` (may be NULL) gets a sentence on failure.
+/* Attaches to segment `name`, or to the one at an address. Allocates. `problem` (may be NULL) gets a sentence on failure.
  * Returns 0, or
  *   -ENOENT   no such segment (yet)
  *   -EPERM    it belongs to a user who is not trusted
- *   -EAGAIN   it is still being built
+ *   -EAGAIN   it is still being built; or the region is empty so far
  *   -EPROTO   another layout version, byte order, or an incompatible flag
  *   -EBADMSG  it is too small or corrupt: problem names the first field of the header or table that
  *             is wrong
- *   -EINVAL   the name is not valid
+ *   -EINVAL   the name or address is not valid
+ *   -EOPNOTSUPP  a writable bell was asked for, but not of a region between machines
  *   other -errno. *observer is untouched on failure. */
 int omni_observer_attach(struct omni_observer **observer, const char *name,
                          const struct omni_observer_options *options, struct omni_problem *problem);
@@ -102,16 +112,30 @@ int omni_observer_next(struct omni_observer *observer, struct omni_stamp *stamp,
  * Returns 0; -EAGAIN: nothing was ever published; -ESTALE as above. */
 int omni_observer_newest(struct omni_observer *observer, struct omni_stamp *stamp, void *payload);
 
+/* The stamp of the newest tick, without taking it: omni_observer_next() goes on as before. Its
+ * `missed` is 0. Returns as omni_observer_newest(). */
+int omni_observer_glance(const struct omni_observer *observer, struct omni_stamp *stamp);
+
 /* The version counter, now: changed since stamp.version means that there is something new. No
  * system call. 0: none yet, or the file is gone. */
 uint32_t omni_observer_version(const struct omni_observer *observer);
 
-/* Whether the publisher is still there. One system call: ask when it is silent, not every tick. */
-enum omni_life omni_observer_life(const struct omni_observer *observer);
+/* Whether the publisher is still there. One system call: ask when it is silent, not every tick.
+ * Between machines somebody who died is told OMNI_OWNER_DEAD_NS after the call that saw the last
+ * heartbeat: ask again. */
+enum omni_life omni_observer_life(struct omni_observer *observer);
 
-/* True where the file lost its name to a newer one, was removed or was cut short: attach anew. One
- * system call. */
+/* True where the file lost its name to a newer one, was removed or was cut short, or the segment was
+ * built anew: attach anew. One system call. */
 bool omni_observer_is_replaced(const struct omni_observer *observer);
+
+/* Asks the publisher, on another machine, to interrupt peer `peer` (up to OMNI_BELL_PEER_MAX) with
+ * `vector` when there is news. Only where options.writable_bell was set. One sleeper at a time: the
+ * last who asked is rung, once for each time of asking. How to sleep is the caller's (an eventfd that
+ * the peer's interrupt arrives at).
+ * Returns 0: nothing is new, sleep; -EAGAIN: there is something, read it first; -EPIPE: the publisher
+ * has closed; -ESTALE: attach anew; -EINVAL; -EOPNOTSUPP. */
+int omni_observer_ask_bell(struct omni_observer *observer, uint32_t peer, uint32_t vector);
 
 /* For a program compiled against a layout: 0, or -EPROTO with the first field that differs. */
 int omni_observer_expect(const struct omni_observer *observer, const struct omni_schema *schema,

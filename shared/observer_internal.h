@@ -20,6 +20,11 @@ struct omni_observer {
     int guard;
     struct omni_region sleepers; /* opened at the first futex wait */
     char sleepers_path[OMNI_PATH_BYTES];
+    /* Between machines. */
+    uint32_t epoch;     /* of the segment that was attached to */
+    uint32_t heartbeat; /* as last seen, */
+    uint64_t beat_ns;   /* and when it was seen to change, by the clock of this machine */
+    struct omni_region bell;
 };
 
 #endif

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 #include "atomics.h"
 #include "futex.h"
 #include "problem.h"
+#include "publisher_internal.h"
 #include "ring_inside.h"
 
 enum {
@@ -26,32 +26,6 @@ enum {
 #define SECOND_NS     1000000000u
 #define PERIOD_NS_MAX (3600ull * SECOND_NS)
 #define PERMISSIONS   0777u
-
-/* Stands at the end of a page; the sleepers' file is mapped to the page behind it and the segment
- * to the pages behind that. A control loop comes back from its sleep to caches that have forgotten
- * everything: what a tick costs then is how many lines and pages it has to ask for, and one after
- * the other. Neighbours are found together, and an address that follows from the publisher's own
- * can be asked for at once (see omni_publish_at). */
-/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): what follows is another page. */
-struct omni_publisher {
-    /* What every tick needs: one cache line. */
-    struct omni_ring ring;
-    uint64_t tick;
-    uint32_t version;
-    bool certain_wake;
-    /* What opening and closing need. */
-    struct omni_header *header;
-    struct omni_region segment;
-    struct omni_region sleepers_region;
-    unsigned char *home; /* all the pages */
-    size_t home_bytes;
-    int lock;
-    /* Another page, another file. */
-    alignas(OMNI_CACHE_LINE_BYTES) uint32_t sleepers;
-};
-
-static_assert(offsetof(struct omni_publisher, header) <= OMNI_CACHE_LINE_BYTES,
-              "what every tick needs fits in one cache line");
 
 /* ---- the layout of a new segment ---- */
 
@@ -81,8 +55,8 @@ static uint32_t slot_count(const struct omni_publisher_options *options) {
     return power_of_two(ticks > SLOTS_AT_LEAST ? ticks : SLOTS_AT_LEAST);
 }
 
-static void lay_out(struct omni_header *header, const struct omni_table *table,
-                    const struct omni_publisher_options *options) {
+void omni_publisher_lay_out(struct omni_header *header, const struct omni_table *table,
+                            uint32_t slots) {
     uint64_t at = sizeof *header;
     header->field_offset = (uint32_t)at;
     header->field_count = table->field_count;
@@ -92,7 +66,7 @@ static void lay_out(struct omni_header *header, const struct omni_table *table,
     header->text_bytes = table->text_bytes;
     at = round_up(at + table->text_bytes, OMNI_CACHE_LINE_BYTES);
     header->ring_offset = (uint32_t)at;
-    header->slot_count = slot_count(options);
+    header->slot_count = slots;
     header->slot_bytes = omni_slot_bytes(table->payload_bytes);
     header->payload_bytes = table->payload_bytes;
     at += (uint64_t)header->slot_count * header->slot_bytes;
@@ -227,21 +201,28 @@ static int create_segment(struct omni_publisher *publisher, const char *path, ui
     return 0;
 }
 
-static void fill_segment(struct omni_publisher *publisher, const struct omni_header *header,
-                         const struct omni_table *table) {
-    unsigned char *bytes = publisher->segment.bytes;
-    memcpy(bytes, header, sizeof *header);
-    memcpy(bytes + header->field_offset, table->fields,
-           table->field_count * sizeof(struct omni_field));
-    memcpy(bytes + header->text_offset, table->text, table->text_bytes);
-    struct omni_end *end = (void *)(bytes + header->segment_bytes - sizeof *end);
-    end->mark = OMNI_END_MARK;
+void omni_publisher_settle(struct omni_publisher *publisher, unsigned char *bytes,
+                           const struct omni_header *header) {
     publisher->header = (void *)bytes;
     publisher->ring = (struct omni_ring){.slots = bytes + header->ring_offset,
                                          .version = &publisher->header->version,
                                          .slot_count = header->slot_count,
                                          .slot_bytes = header->slot_bytes,
-                                         .payload_bytes = header->payload_bytes};
+                                         .payload_bytes = header->payload_bytes,
+                                         .machines = header->scope == OMNI_SCOPE_MACHINES};
+}
+
+static void fill_segment(struct omni_publisher *publisher, const struct omni_header *header,
+                         const struct omni_table *table) {
+    unsigned char *bytes = publisher->segment.bytes;
+    memcpy(bytes, header, sizeof *header);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a packed table has fields. */
+    memcpy(bytes + header->field_offset, table->fields,
+           table->field_count * sizeof(struct omni_field));
+    memcpy(bytes + header->text_offset, table->text, table->text_bytes);
+    struct omni_end *end = (void *)(bytes + header->segment_bytes - sizeof *end);
+    end->mark = OMNI_END_MARK;
+    omni_publisher_settle(publisher, bytes, header);
 }
 
 /* Locked before anybody can open it, whole before anybody can see it. */
@@ -285,8 +266,16 @@ static int build(struct omni_publisher *publisher, const struct omni_header *hea
     return error;
 }
 
+/* Memory that machines share stays where the kernel mapped it. */
+static bool is_at_home(const struct omni_publisher *publisher, const unsigned char *bytes) {
+    return bytes >= publisher->home && bytes < publisher->home + publisher->home_bytes;
+}
+
 /* All pages at once: between two calls another thread could map something into the first gap. */
 static void release(struct omni_publisher *publisher) {
+    omni_region_close(&publisher->doorbell_region);
+    if (!is_at_home(publisher, publisher->segment.bytes))
+        omni_region_close(&publisher->segment);
     const int files[] = {publisher->segment.file, publisher->sleepers_region.file, publisher->lock};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (files[i] >= 0)
@@ -294,7 +283,8 @@ static void release(struct omni_publisher *publisher) {
     munmap(publisher->home, publisher->home_bytes);
 }
 
-/* Pages for the publisher, the sleepers' word and the segment; so far only the first is usable. */
+/* Pages for the publisher, the sleepers' word and the segment (0 bytes: it lies elsewhere); so far
+ * only the first is usable. */
 static struct omni_publisher *allocate(uint64_t segment_bytes) {
     size_t page = page_bytes();
     size_t bytes = 2 * page + (size_t)round_up(segment_bytes, page);
@@ -309,6 +299,7 @@ static struct omni_publisher *allocate(uint64_t segment_bytes) {
     struct omni_publisher *publisher =
         (void *)(home + page - offsetof(struct omni_publisher, sleepers));
     publisher->segment = publisher->sleepers_region = OMNI_REGION_CLOSED;
+    publisher->doorbell_region = OMNI_REGION_CLOSED;
     publisher->home = home;
     publisher->home_bytes = bytes;
     publisher->lock = -1;
@@ -319,41 +310,69 @@ static uint32_t version_before_first(const struct omni_publisher_options *option
     return options->first_version > 1 ? options->first_version - 1 : 0;
 }
 
+static int open_on_one_kernel(struct omni_publisher *publisher, const struct omni_header *header,
+                              const struct omni_table *table,
+                              const struct omni_publisher_options *options,
+                              struct omni_problem *problem) {
+    int error = own_name(publisher, header->name, options->directory, problem);
+    if (error == 0)
+        error = map_sleepers(publisher, header->name, options->directory, problem);
+    if (error == 0)
+        error = build(publisher, header, table, options, problem);
+    return error;
+}
+
+static int open_where(struct omni_publisher **publisher, struct omni_header *header,
+                      const struct omni_table *table, const struct omni_address *address,
+                      const struct omni_publisher_options *options, struct omni_problem *problem) {
+    bool here = address->place == OMNI_PLACE_SHM;
+    struct omni_publisher *made = allocate(here ? header->segment_bytes : 0);
+    if (made == NULL)
+        return omni_problem(problem, -ENOMEM, "no memory for a publisher");
+    made->certain_wake = options->certain_wake;
+    made->version = version_before_first(options);
+    int error = here ? open_on_one_kernel(made, header, table, options, problem)
+                     : omni_machines_open(made, address, header, table, options->mode,
+                                          options->slot_count == 0, problem);
+    if (error < 0)
+        release(made);
+    else
+        *publisher = made;
+    return error;
+}
+
+static int parse_region(struct omni_address *address, const char *region, const char *name,
+                        struct omni_problem *problem) {
+    int error = omni_address_parse(address, region != NULL ? region : name, problem);
+    if (error == 0 && address->place == OMNI_PLACE_SHM && strcmp(address->path, name) != 0)
+        return omni_problem(problem, -EINVAL,
+                            "the region shm:%s is that of a source of another name than \"%s\": "
+                            "give both the same name",
+                            address->path, name);
+    return error;
+}
+
 int omni_publisher_open(struct omni_publisher **publisher, const char *name,
                         const struct omni_schema *schema,
                         const struct omni_publisher_options *options,
                         struct omni_problem *problem) {
     static const struct omni_publisher_options defaults;
     struct omni_table table = {0};
+    struct omni_address address;
     options = options != NULL ? options : &defaults;
     int error = check_options(name, options, problem);
+    if (error == 0)
+        error = parse_region(&address, options->region, name, problem);
     if (error == 0)
         error = omni_schema_pack(&table, schema, problem);
     if (error < 0)
         return error;
     struct omni_header header = {0};
     describe(&header, name, &table, options);
-    lay_out(&header, &table, options);
+    omni_publisher_lay_out(&header, &table, slot_count(options));
     error = check_size(header.segment_bytes, problem);
-    if (error < 0)
-        goto free_table;
-    struct omni_publisher *made = allocate(header.segment_bytes);
-    if (made == NULL) {
-        error = omni_problem(problem, -ENOMEM, "no memory for a publisher");
-        goto free_table;
-    }
-    made->certain_wake = options->certain_wake;
-    made->version = version_before_first(options);
-    error = own_name(made, name, options->directory, problem);
     if (error == 0)
-        error = map_sleepers(made, name, options->directory, problem);
-    if (error == 0)
-        error = build(made, &header, &table, options, problem);
-    if (error < 0)
-        release(made);
-    else
-        *publisher = made;
-free_table:
+        error = open_where(publisher, &header, &table, &address, options, problem);
     omni_table_free(&table);
     return error;
 }
@@ -381,6 +400,10 @@ static inline void ask_ahead(const struct omni_publisher *publisher) {
 __attribute__((hot, aligned(64))) void omni_publish_at(struct omni_publisher *publisher,
                                                        const void *status, struct omni_time time) {
     ask_ahead(publisher);
+    if (publisher->ring.machines) {
+        omni_machines_publish(publisher, status, time);
+        return;
+    }
     publisher->version = ring_version_after(publisher->version);
     publisher->tick++;
     ring_write(&publisher->ring, publisher->version, publisher->tick, time, status);
@@ -401,11 +424,27 @@ uint64_t omni_publisher_instance(const struct omni_publisher *publisher) {
     return publisher->header->instance;
 }
 
+void omni_publisher_beat(struct omni_publisher *publisher) {
+    if (publisher->ring.machines)
+        omni_machines_beat(publisher);
+}
+
+bool omni_publisher_is_owner(const struct omni_publisher *publisher) {
+    return !publisher->ring.machines || omni_machines_is_owner(publisher);
+}
+
+static void leave_on_one_kernel(const struct omni_publisher *publisher) {
+    omni_store_release(&publisher->header->state, OMNI_STATE_CLOSED);
+    omni_futex_wake(publisher->ring.version);
+}
+
 void omni_publisher_close(struct omni_publisher *publisher) {
     if (publisher == NULL)
         return;
-    omni_store_release(&publisher->header->state, OMNI_STATE_CLOSED);
-    omni_futex_wake(publisher->ring.version);
+    if (publisher->ring.machines)
+        omni_machines_leave(publisher);
+    else
+        leave_on_one_kernel(publisher);
     release(publisher);
 }
 

@@ -26,6 +26,19 @@
  * Death
  *   A publisher that dies leaves the segment with its last whole status; observers see that nobody
  *   holds its lock any more. The name is free at once.
+ *
+ * Memory that machines share (options.region; omni/region.h has the addresses)
+ *   The segment fills the region from its start. There is no kernel that could tell of a death: the
+ *   publisher shows that it lives by a heartbeat, which each publish is. Who publishes less than
+ *   once a second calls omni_publisher_beat() in between. After OMNI_OWNER_DEAD_NS without one,
+ *   observers take it for dead, and the next publisher takes the region over.
+ *   So a publisher that was paused for so long (a stopped process, a suspended machine) finds that
+ *   the region is another's: it writes nothing any more, and omni_publisher_is_owner() tells.
+ *   Ask before each tick that moves something.
+ *   Opening takes 50 ms, after a death up to OMNI_OWNER_DEAD_NS more, while others try too up to
+ *   10 s; it sleeps meanwhile. A publish costs three memory barriers more, and, where an ivshmem
+ *   device has a doorbell and somebody sleeps, one write to a register. Whoever may write the region
+ *   can spoil or truncate it: give it to nobody but those machines.
  */
 #ifndef OMNI_PUBLISH_H
 #define OMNI_PUBLISH_H
@@ -42,12 +55,17 @@ extern "C" {
 
 struct omni_publisher; /* opaque */
 
+/* So long may the owner of memory that machines share show no sign of life, ns. */
+#define OMNI_OWNER_DEAD_NS 2000000000u
+
 /* All zero is a good start. */
 struct omni_publisher_options {
     const char *directory; /* where the segment appears; NULL: /dev/shm */
+    const char *region;    /* its address (omni/region.h); NULL: shm:, in `directory` */
     uint64_t period_ns;    /* nominal time between ticks, at most 3,600 s; 0: no period (events) */
     uint32_t slot_count;   /* ticks that the ring holds, rounded up to a power of two of at least 2;
-                              0: two   seconds' worth, at least 64; 256 where there is no period */
+                              0: two seconds' worth, at least 64; 256 where there is no period; in a
+                              region between machines no more than it has room for */
     uint32_t mode;         /* permission bits of the segment; 0: 0644, everybody may look */
     bool certain_wake; /* true: a futex sleeper is never missed, at the price of one locked exchange
                           a publish (about 20 ns idle); false: it may be found only at its time-out
@@ -61,10 +79,13 @@ struct omni_publisher_options {
  *   options  NULL: all defaults
  *   problem  gets a sentence for people on failure; may be NULL
  * Returns 0, or
- *   -EBUSY   somebody else publishes under this name (problem names the process id)
- *   -EINVAL  the name, the schema or an option is not valid
- *   -EPERM   a file of that name belongs to another user
- *   -ENOSPC  no memory left where segments live
+ *   -EBUSY   somebody else publishes under this name (problem names the process id), or in this region
+ *   -EINVAL  the name, the schema, the address or an option is not valid
+ *   -EPERM   a file of that name belongs to another user, or this user may not open the region
+ *   -ENOSPC  no memory left where segments live; or the region is too small (problem says how much
+ *            is needed)
+ *   -EEXIST  the region holds something that is no segment between machines: nothing was changed
+ *   -ENOENT  no such device
  *   other -errno of the system. *publisher is untouched on failure. */
 int omni_publisher_open(struct omni_publisher **publisher, const char *name,
                         const struct omni_schema *schema,
@@ -82,6 +103,14 @@ uint64_t omni_publisher_tick(const struct omni_publisher *publisher);
 
 /* What tells this start of the publisher from every other: the instance in the segment's header. */
 uint64_t omni_publisher_instance(const struct omni_publisher *publisher);
+
+/* Shows that this publisher lives, where machines share the memory; elsewhere the kernel knows, and
+ * nothing happens. For whoever publishes less than once a second. */
+void omni_publisher_beat(struct omni_publisher *publisher);
+
+/* False where machines share the memory and another publisher has taken it over: nothing is written
+ * any more, and the only thing left to do is to close. One load. */
+bool omni_publisher_is_owner(const struct omni_publisher *publisher);
 
 /* Marks the segment closed, wakes sleepers and gives the name free. The last status stays readable
  * until the file is removed or replaced. NULL is fine. */

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -8,6 +9,17 @@
 
 #include <omni/region.h>
 #include <omni/segment.h>
+
+#include "problem.h"
+
+#define PCI_DEVICES "/sys/bus/pci/devices/"
+
+enum {
+    PCI_SLOT_BYTES = 12,   /* 0000:00:04.0 */
+    PCI_DEVICE_BYTES = 64, /* of its folder's path */
+    DOORBELL_BYTES = 256,  /* of registers, at least */
+    MODE_EVERYBODY_LOOKS = 0644
+};
 
 static const char *const prefixes[] = {
     [OMNI_FILE_SEGMENT] = "omni.",           [OMNI_FILE_LOCK] = "omni-lock.",
@@ -50,6 +62,135 @@ int omni_region_path(char path[OMNI_PATH_BYTES], const char *directory, enum omn
     memcpy(path, made, (size_t)length + 1);
     return 0;
 }
+
+/* ---- addresses ---- */
+
+static int wrong_address(const char *text, const char *form, struct omni_problem *problem) {
+    return omni_problem(problem, -EINVAL, "\"%.80s\" is no address: write %s", text, form);
+}
+
+static int parse_shm(struct omni_address *address, const char *rest, struct omni_problem *problem) {
+    if (!omni_name_is_valid(rest))
+        return omni_problem(problem, -EINVAL,
+                            "\"%.64s\" cannot name a source: use 1 to %u of A-Z a-z 0-9 . _ - and "
+                            "no dot in front",
+                            rest, OMNI_NAME_BYTES - 1);
+    (void)snprintf(address->path, sizeof address->path, "%s", rest);
+    return 0;
+}
+
+static int parse_file(struct omni_address *address, const char *rest,
+                      struct omni_problem *problem) {
+    if (rest[0] == '\0')
+        return wrong_address(address->text, "file:PATH, for example file:/dev/shm/robot.region",
+                             problem);
+    (void)snprintf(address->path, sizeof address->path, "%s", rest);
+    return 0;
+}
+
+/* A number, decimal or 0x, and a unit where `units`. Returns where it ends; NULL: it is none. */
+static const char *parse_number(const char *text, bool units, uint64_t *value) {
+    static const struct {
+        const char *text;
+        unsigned shift;
+    } known[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+    char *end;
+    bool hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    if (text[0] < '0' || text[0] > '9')
+        return NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, hexadecimal ? 16 : 10);
+    if (errno != 0 || (hexadecimal && end <= text + 2))
+        return NULL;
+    for (size_t i = 0; units && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(end, known[i].text) == 0 && number <= UINT64_MAX >> known[i].shift) {
+            number <<= known[i].shift;
+            end += strlen(end);
+        }
+    *value = number;
+    return end;
+}
+
+static int parse_devmem(struct omni_address *address, const char *rest,
+                        struct omni_problem *problem) {
+    static const char form[] = "devmem:ADDRESS+LENGTH, for example devmem:0xfe000000+1MiB";
+    const char *end = parse_number(rest, false, &address->offset);
+    if (end != NULL)
+        end = *end == '+' ? parse_number(end + 1, true, &address->length) : NULL;
+    if (end == NULL || *end != '\0' || address->length == 0 ||
+        address->offset > INT64_MAX - address->length)
+        return wrong_address(address->text, form, problem);
+    (void)snprintf(address->path, sizeof address->path, "/dev/mem");
+    return 0;
+}
+
+/* As lspci -D says it. */
+static bool is_slot(const char *text) {
+    static const char pattern[] = "xxxx:xx:xx.7";
+    for (size_t i = 0; i < PCI_SLOT_BYTES; i++) {
+        bool fits = pattern[i] == 'x'   ? strchr("0123456789abcdef", text[i]) != NULL
+                    : pattern[i] == '7' ? text[i] >= '0' && text[i] <= '7'
+                                        : text[i] == pattern[i];
+        if (text[i] == '\0' || !fits)
+            return false;
+    }
+    return true;
+}
+
+static int parse_pci(struct omni_address *address, const char *rest, struct omni_problem *problem) {
+    const char *resource = is_slot(rest) ? rest + PCI_SLOT_BYTES : "";
+    if (strcmp(resource, "/resource2") != 0 && strcmp(resource, "/resource2_wc") != 0)
+        return wrong_address(address->text,
+                             "pci:SLOT/resource2 or pci:SLOT/resource2_wc, SLOT as lspci -D says "
+                             "it: pci:0000:00:04.0/resource2",
+                             problem);
+    (void)snprintf(address->path, sizeof address->path, PCI_DEVICES "%s", rest);
+    return 0;
+}
+
+struct place {
+    const char *prefix;
+    int (*parse)(struct omni_address *address, const char *rest, struct omni_problem *problem);
+};
+
+static const struct place places[] = {[OMNI_PLACE_SHM] = {"shm:", parse_shm},
+                                      [OMNI_PLACE_FILE] = {"file:", parse_file},
+                                      [OMNI_PLACE_DEVMEM] = {"devmem:", parse_devmem},
+                                      [OMNI_PLACE_PCI] = {"pci:", parse_pci}};
+enum { PLACES = sizeof places / sizeof places[0] };
+
+/* Where `text` begins with no prefix that is known: PLACES. */
+static size_t place_of(const char *text) {
+    size_t place = 0;
+    if (strchr(text, ':') == NULL)
+        return OMNI_PLACE_SHM;
+    while (place < PLACES && strncmp(text, places[place].prefix, strlen(places[place].prefix)) != 0)
+        place++;
+    return place;
+}
+
+int omni_address_parse(struct omni_address *address, const char *text,
+                       struct omni_problem *problem) {
+    struct omni_address made = {.length = 0};
+    size_t place = place_of(text);
+    if (place == PLACES)
+        return wrong_address(text,
+                             "NAME, shm:NAME, file:PATH, devmem:ADDRESS+LENGTH or "
+                             "pci:SLOT/resource2",
+                             problem);
+    const char *prefix = places[place].prefix;
+    const char *rest = strchr(text, ':') == NULL ? text : text + strlen(prefix);
+    int length = snprintf(made.text, sizeof made.text, "%s%s", prefix, rest);
+    if (length < 0 || (size_t)length >= sizeof made.text)
+        return omni_problem(problem, -EINVAL, "%.40s...: the address is too long", text);
+    made.place = (enum omni_place)place;
+    int error = places[place].parse(&made, rest, problem);
+    if (error == 0)
+        *address = made;
+    return error;
+}
+
+/* ---- files ---- */
 
 /* Maps `size` bytes of an open file, which belongs to the region from then on. */
 static int map(struct omni_region *region, int file, size_t size, int protection, int flags) {
@@ -120,6 +261,200 @@ int omni_region_open(struct omni_region *region, const char *path, const uid_t *
         close(file);
     return error;
 }
+
+/* ---- regions between machines ---- */
+
+/* A BAR answers only while its device is switched on; each writing of 1 is counted by the kernel. */
+static int enable_pci(const struct omni_address *address) {
+    char path[OMNI_PATH_BYTES];
+    char now = '0';
+    (void)snprintf(path, sizeof path, "%.*s/enable", (int)(strlen(PCI_DEVICES) + PCI_SLOT_BYTES),
+                   address->path);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    bool works = read(file, &now, 1) == 1 && (now != '0' || pwrite(file, "1", 1, 0) == 1);
+    int error = works ? 0 : -errno;
+    close(file);
+    return error;
+}
+
+static int explain(int error, const struct omni_address *address,
+                   const struct omni_region_options *options, struct omni_problem *problem) {
+    static const char *const missing[] = {
+        [OMNI_PLACE_FILE] = "is its publisher running?",
+        [OMNI_PLACE_DEVMEM] = "this machine does not give its memory away",
+        [OMNI_PLACE_PCI] = "lspci -D lists what this machine has",
+    };
+    const char *path = address->path;
+    bool device = address->place != OMNI_PLACE_FILE;
+    switch (error) {
+    case -ENOENT:
+        return omni_problem(problem, error, "there is no %.160s: %s", path,
+                            missing[address->place]);
+    case -EACCES:
+    case -EPERM:
+        if (device)
+            return omni_problem(problem, -EPERM,
+                                "%.100s may not be opened by this user: run this as root, or give "
+                                "the user access (docs/regions.md)",
+                                path);
+        if (error == -EACCES)
+            return omni_problem(problem, -EPERM, "%.160s may not be opened by this user", path);
+        return omni_problem(problem, error,
+                            "%.120s belongs to user %ld, who is not trusted: trust that user "
+                            "explicitly, or remove the file",
+                            path, (long)options->owner);
+    case -EINVAL:
+    case -ELOOP:
+        return omni_problem(problem, error,
+                            device ? "%.100s cannot be mapped there: address and length are "
+                                     "multiples of a page"
+                                   : "%.160s is a link, a directory, a pipe or a device, not a "
+                                     "region",
+                            path);
+    case -ENODATA:
+        return omni_problem(problem, error, "%.160s is too small for a status segment", path);
+    case -ENOSPC:
+        return omni_problem(problem, error, "no room for %llu bytes at %.120s: free some",
+                            (unsigned long long)options->bytes_if_missing, path);
+    default:
+        return omni_problem(problem, error, "cannot open %.120s: %s", path, strerror(-error));
+    }
+}
+
+/* O_SYNC: what goes to a device must not be kept in a cache that the other side does not see. */
+static int open_device(const struct omni_address *address, int access) {
+    int error = address->place == OMNI_PLACE_PCI ? enable_pci(address) : 0;
+    if (error < 0)
+        return error;
+    int file = open(address->path, access | O_SYNC | O_CLOEXEC | O_NOFOLLOW);
+    return file < 0 ? -errno : file;
+}
+
+/* Two steps instead of O_CREAT: a file that is there may be another user's in a sticky directory,
+ * where the kernel refuses O_CREAT. */
+static int make_file(const struct omni_address *address,
+                     const struct omni_region_options *options) {
+    int file = open(address->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0)
+        return -errno;
+    int error = allocate(file, (size_t)options->bytes_if_missing);
+    if (error == 0 && fchmod(file, options->mode != 0 ? options->mode : MODE_EVERYBODY_LOOKS) < 0)
+        error = -errno;
+    if (error == 0)
+        return file;
+    unlink(address->path);
+    close(file);
+    return error;
+}
+
+static int open_file(const struct omni_address *address, int access,
+                     const struct omni_region_options *options) {
+    int file = open(address->path, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (file >= 0)
+        return file;
+    if (errno != ENOENT || options->bytes_if_missing == 0)
+        return -errno;
+    file = make_file(address, options);
+    return file == -EEXIST ? open_file(address, access, &(struct omni_region_options){0}) : file;
+}
+
+/* Whose file it is counts for files only: a device is the administrator's to give. */
+static int check_file(int file, const struct omni_address *address, enum omni_access access,
+                      struct omni_region_options *options, uint64_t *bytes) {
+    struct stat facts;
+    if (fstat(file, &facts) < 0)
+        return -errno;
+    options->owner = facts.st_uid;
+    *bytes = address->length > 0 ? address->length : (uint64_t)facts.st_size;
+    if (address->place == OMNI_PLACE_FILE && !S_ISREG(facts.st_mode))
+        return -EINVAL;
+    /* Root may write what it likes, but what it reads is somebody's word. */
+    bool trusted = address->place != OMNI_PLACE_FILE ||
+                   is_trusted(facts.st_uid, options->trusted, options->trusted_count) ||
+                   (access == OMNI_ACCESS_WRITE && geteuid() == 0);
+    if (!trusted)
+        return -EPERM;
+    return *bytes < sizeof(struct omni_header) ? -ENODATA : 0;
+}
+
+static int map_shared(struct omni_region *region, int file, const struct omni_address *address,
+                      enum omni_access access, struct omni_region_options *options) {
+    uint64_t bytes = 0;
+    int error = check_file(file, address, access, options, &bytes);
+    if (error < 0)
+        return error;
+    if (access == OMNI_ACCESS_BELL)
+        bytes = sizeof(struct omni_header);
+    if (bytes > OMNI_SEGMENT_BYTES_MAX)
+        bytes = OMNI_SEGMENT_BYTES_MAX;
+    int protection = access == OMNI_ACCESS_READ ? PROT_READ : PROT_READ | PROT_WRITE;
+    void *mapped = mmap(NULL, (size_t)bytes, protection, MAP_SHARED, file, (off_t)address->offset);
+    if (mapped == MAP_FAILED)
+        return -errno;
+    *region = (struct omni_region){mapped, (size_t)bytes, file};
+    return 0;
+}
+
+int omni_region_open_shared(struct omni_region *region, const struct omni_address *address,
+                            enum omni_access access, struct omni_region_options *options,
+                            struct omni_problem *problem) {
+    struct omni_region_options how = *options;
+    if (access != OMNI_ACCESS_WRITE)
+        how.bytes_if_missing = 0;
+    int flags = access == OMNI_ACCESS_READ ? O_RDONLY : O_RDWR;
+    int file = address->place == OMNI_PLACE_FILE ? open_file(address, flags, &how)
+                                                 : open_device(address, flags);
+    int error = file < 0 ? file : map_shared(region, file, address, access, &how);
+    options->owner = how.owner;
+    if (error < 0 && file >= 0)
+        close(file);
+    return error < 0 ? explain(error, address, &how, problem) : 0;
+}
+
+static bool is_ivshmem(const char device[PCI_DEVICE_BYTES]) {
+    static const struct {
+        const char *file, *content;
+    } marks[] = {{"vendor", "0x1af4\n"}, {"device", "0x1110\n"}};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        char path[OMNI_PATH_BYTES];
+        char text[16] = "";
+        (void)snprintf(path, sizeof path, "%.*s/%s", PCI_DEVICE_BYTES, device, marks[i].file);
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        if (file < 0)
+            return false;
+        bool same = read(file, text, sizeof text - 1) > 0 && strcmp(text, marks[i].content) == 0;
+        close(file);
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
+int omni_region_open_doorbell(struct omni_region *region, const struct omni_address *address) {
+    char device[PCI_DEVICE_BYTES];
+    char path[OMNI_PATH_BYTES];
+    struct stat facts;
+    (void)snprintf(device, sizeof device, "%.*s", (int)(strlen(PCI_DEVICES) + PCI_SLOT_BYTES),
+                   address->path);
+    if (address->place != OMNI_PLACE_PCI || !is_ivshmem(device))
+        return -EOPNOTSUPP;
+    (void)snprintf(path, sizeof path, "%s/resource0", device);
+    int file = open(path, O_RDWR | O_SYNC | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0)
+        return errno == ENOENT ? -EOPNOTSUPP : -errno;
+    int error = fstat(file, &facts) < 0 ? -errno : 0;
+    if (error == 0 && facts.st_size < DOORBELL_BYTES)
+        error = -EOPNOTSUPP;
+    if (error == 0)
+        error = map(region, file, DOORBELL_BYTES, PROT_READ | PROT_WRITE, 0);
+    if (error < 0)
+        close(file);
+    return error;
+}
+
+/* ---- on one kernel ---- */
 
 int omni_region_open_word(struct omni_region *region, const char *path, bool create) {
     struct stat facts;

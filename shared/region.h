@@ -2,13 +2,31 @@
  * omni/region.h - where the bytes of a segment live
  *
  * Purpose
- *   Names, files and mappings, so that publish.c and observe.c deal in memory only. Today a region
- *   is a file in a directory of memory (/dev/shm), with companions:
+ *   Names, files and mappings, so that publish.c and observe.c deal in memory only.
+ *
+ * Addresses
+ *   One form, wherever a source is named:
+ *     shm:NAME                     a segment of this kernel, in a directory of memory (/dev/shm); NAME
+ *                                  alone means the same
+ *     file:PATH                    a file that machines share: QEMU's shared memory, a shared mount
+ *     devmem:ADDRESS+LENGTH        physical memory, through /dev/mem: 0xfe000000+1MiB; both numbers
+ *                                  decimal or 0x, LENGTH also in KiB, MiB, GiB
+ *     pci:SLOT/resource2           the memory of a PCI device (ivshmem's BAR 2), uncached, or
+ *     pci:SLOT/resource2_wc        write-combining; SLOT as lspci -D says it: 0000:00:04.0
+ *   A source's name never contains a colon, so that the two cannot be mistaken for each other.
+ *
+ * On one kernel
+ *   shm: is a file with companions:
  *     omni.NAME           the status segment: owner writes, others map it read-only
  *     omni-lock.NAME      who owns the name (mode 0600, never removed)
  *     omni-sleepers.NAME  one word by which a futex sleeper asks to be woken (mode 0600)
  *     omni-step.NAME      the hand-off with a consumer in lockstep (mode 0600; omni/lockstep.h)
  *     omni-new.NAME       a segment under construction; gone when it is ready
+ *
+ * Between machines
+ *   The other three are one piece of memory, which begins with the segment. No companion, no lock, no
+ *   futex: see omni/segment.h. (file: counts as such even where both sides run on one kernel: who
+ *   else maps the file cannot be known.)
  *
  * Failure
  *   Every function returns -errno and leaves its outputs untouched.
@@ -20,6 +38,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include <omni/schema.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,6 +66,22 @@ enum omni_file {
     OMNI_FILE_NEW
 };
 
+enum omni_place { OMNI_PLACE_SHM, OMNI_PLACE_FILE, OMNI_PLACE_DEVMEM, OMNI_PLACE_PCI };
+
+/* An address, taken apart. */
+struct omni_address {
+    enum omni_place place;
+    char text[OMNI_PATH_BYTES]; /* the whole, with its prefix: "pci:0000:00:04.0/resource2" */
+    char path[OMNI_PATH_BYTES]; /* the file to open; shm: NAME */
+    uint64_t offset;            /* where in that file the region begins: 0 but for devmem */
+    uint64_t length;            /* in bytes; 0: as much as the file has */
+};
+
+/* Takes an address apart. Opens nothing.
+ * Returns 0; -EINVAL with the right form in `problem` (may be NULL). */
+int omni_address_parse(struct omni_address *address, const char *text,
+                       struct omni_problem *problem);
+
 /* True for 1 to 47 of [A-Za-z0-9._-], the first one not a dot. */
 bool omni_name_is_valid(const char *name);
 
@@ -71,6 +107,39 @@ int omni_region_open(struct omni_region *region, const char *path, const uid_t *
 /* Opens (creating it with mode 0600 where `create`) the one-word file of the sleepers and maps it
  * for writing. -EPERM where it belongs to somebody else. */
 int omni_region_open_word(struct omni_region *region, const char *path, bool create);
+
+/* What a region between machines is opened for. */
+enum omni_access {
+    OMNI_ACCESS_READ,  /* all of it, for reading only */
+    OMNI_ACCESS_WRITE, /* all of it; a file that is missing is made, a file that is there keeps its
+                          size */
+    OMNI_ACCESS_BELL   /* the first page only, for writing: a reader's word to the publisher */
+};
+
+/* How. All zero is a good start. */
+struct omni_region_options {
+    const uid_t *trusted; /* reading: users whose files are believed, beside root and one's own */
+    size_t trusted_count;
+    uint64_t bytes_if_missing; /* writing: how large a file is made */
+    uint32_t mode;             /* and its permission bits; 0: 0644 */
+    uid_t owner;               /* gets the user that the file belongs to, also with -EPERM */
+};
+
+/* Opens and maps the region at an address between machines (not shm:). A PCI device that is off is
+ * switched on first. At most OMNI_SEGMENT_BYTES_MAX bytes are mapped.
+ * Returns 0, or with a sentence in `problem` (may be NULL)
+ *   -ENOENT   no such file or device
+ *   -EPERM    the file belongs to another user, or this user may not open the device
+ *   -ENODATA  it is smaller than a header
+ *   -EINVAL   a link, a pipe, a directory; an address that does not begin with a page
+ *   other -errno. */
+int omni_region_open_shared(struct omni_region *region, const struct omni_address *address,
+                            enum omni_access access, struct omni_region_options *options,
+                            struct omni_problem *problem);
+
+/* Maps the registers of an ivshmem device (BAR 0), by which one machine can interrupt another.
+ * Returns 0; -EOPNOTSUPP where the address is not of such a device; another -errno. */
+int omni_region_open_doorbell(struct omni_region *region, const struct omni_address *address);
 
 /* Moves the mapping to `address`, a multiple of the page size; what is mapped there goes. Returns 0
  * or -errno (then it stays where it is). */

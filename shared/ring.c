@@ -27,15 +27,30 @@ uint32_t omni_slot_bytes(uint32_t payload_bytes) {
 
 void omni_ring_write(const struct omni_ring *ring, uint32_t version, uint64_t tick,
                      struct omni_time time, const void *payload) {
-    ring_write(ring, version, tick, time, payload);
+    if (ring->machines)
+        ring_write_between_machines(ring, version, tick, time, payload);
+    else
+        ring_write(ring, version, tick, time, payload);
+}
+
+/* An acquire is not enough for every mapping of memory that machines share. */
+static void order_loads(const struct omni_ring *ring) {
+    if (ring->machines)
+        omni_fence_machines();
+}
+
+static uint32_t load_first(const struct omni_ring *ring, const uint32_t *word) {
+    uint32_t value = omni_load_acquire(word);
+    order_loads(ring);
+    return value;
 }
 
 uint32_t omni_ring_version(const struct omni_ring *ring) {
-    return omni_load_acquire(ring->version);
+    return load_first(ring, ring->version);
 }
 
 bool omni_ring_holds(const struct omni_ring *ring, uint32_t version) {
-    return version != 0 && omni_load_acquire(&ring_slot(ring, version)->sequence) == version;
+    return version != 0 && load_first(ring, &ring_slot(ring, version)->sequence) == version;
 }
 
 int omni_ring_read(const struct omni_ring *ring, uint32_t version, struct omni_stamp *stamp,
@@ -46,6 +61,7 @@ int omni_ring_read(const struct omni_ring *ring, uint32_t version, struct omni_s
         return -EAGAIN;
     omni_copy_out(head, &slot->tick, sizeof head);
     omni_copy_out(payload, slot + 1, ring->payload_bytes);
+    order_loads(ring);
     omni_fence_after_payload_loads();
     if (omni_load_relaxed(&slot->sequence) != version)
         return -EAGAIN;

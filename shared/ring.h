@@ -40,6 +40,7 @@ struct omni_ring {
     uint32_t slot_count;
     uint32_t slot_bytes;
     uint32_t payload_bytes;
+    bool machines; /* machines share this memory: orders are made with the strongest fences */
 };
 
 /* Two readings of the same moment. */

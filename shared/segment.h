@@ -20,10 +20,17 @@
  *   +--------------------------+ header.segment_bytes
  *
  * Life
- *   A publisher builds the whole segment under a temporary name, stores layout_version last (with
- *   release ordering) and renames the file into place: nobody sees half a segment. Everything above
- *   `version` is constant from then on. A new publisher of the same name makes a new file with a
- *   new `instance`; it never changes an old one.
+ *   On one kernel (scope OMNI_SCOPE_KERNEL) a publisher builds the whole segment under a temporary
+ *   name, stores layout_version last (with release ordering) and renames the file into place:
+ *   nobody sees half a segment. Everything above `version` is constant from then on. A new
+ *   publisher of the same name makes a new file with a new `instance`; it never changes an old one.
+ *
+ *   Memory that machines share (scope OMNI_SCOPE_MACHINES) has no names to rename: the segment lies
+ *   at the start of the region and is built in place. Its owner writes 0 into layout_version,
+ *   then a new `epoch`, then everything else, and layout_version last. A reader that finds another
+ *   epoch than at its attach throws away what it copied and attaches anew. Who may write is told by
+ *   `owner`, whether it lives by `heartbeat` (omni/publish.h). Only loads and stores of 32-bit words
+ *   are relied on: no read-modify-write, no lock, no futex (docs/adr/0010).
  *
  * Compatibility
  *   A reader refuses another layout_version, another byte order and any bit in incompatible_flags
@@ -74,6 +81,12 @@ enum omni_scope {
  * omni_observer_life(). */
 enum omni_state { OMNI_STATE_OPEN = 1, OMNI_STATE_CLOSED = 2 };
 
+/* header.bell of a sleeper: the number of its doorbell interrupt. Garbage there costs one ring. */
+#define OMNI_BELL_ASKED      0x80000000u /* somebody sleeps: */
+#define OMNI_BELL_PEER_SHIFT 16u         /* peer of that number, */
+#define OMNI_BELL_PEER_MAX   0x7FFFu
+#define OMNI_BELL_VECTOR_MAX 0xFFFFu /* with that vector */
+
 struct omni_header {
     /* First cache line: what this is. */
     uint8_t magic[8];            /* OMNI_MAGIC */
@@ -111,7 +124,12 @@ struct omni_header {
     uint32_t
         version;    /* of the newest complete slot; 0: none yet; wraps, skipping 0; a futex word */
     uint32_t state; /* enum omni_state */
-    uint8_t reserved_version[56];
+    /* The next four are zero on one kernel, which knows better means. */
+    uint32_t owner;     /* who may write here: a number of its publisher's own; 0: nobody */
+    uint32_t heartbeat; /* changes while the owner lives, at least once a second */
+    uint32_t epoch;     /* another one for each time that the segment was built */
+    uint32_t bell;      /* whom to wake after the next tick: OMNI_BELL_...; 0: nobody sleeps */
+    uint8_t reserved_version[40];
 };
 
 /* The kinds of value. The numbers are part of the layout: never reuse one.

@@ -109,6 +109,40 @@ for (const arch of LITTLE)
       assert.equal(there.stdout, here.stdout);
     });
 
+/* ---- memory that machines share ---- */
+
+for (const arch of LITTLE)
+  for (const [writer, reader] of [[arch, undefined], [undefined, arch]])
+    test(`in a region, what ${writer ?? "this CPU"} writes, ${reader ?? "this CPU"} reads`, options(arch), async (t) => {
+      const place = await openPlace(t);
+      const region = `file:${join(place.directory, "region")}`;
+      const args = ["--name", "source", "--region", region, "--period", "2000"];
+      const publisher = place.start("tests/programs/publisher", args, { arch: writer });
+      await publisher.says(/^publishing$/m);
+      const dumping = output(place, reader, "omni-observer", "dump", region, "--count", String(TICKS));
+      // Who owns the region is told across the CPUs, too.
+      const second = place.start("tests/programs/publisher", args, { arch: reader });
+      assert.deepEqual([(await second.ended).code, /its publisher lives/.test(second.stderr)], [2, true], second.stderr);
+      const { code, stdout, stderr } = await dumping;
+      assert.equal(code, 0, stderr);
+      const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+      assert.deepEqual(lines.map(({ tick }) => tick), lines.map((_, i) => lines[0].tick + i));
+      for (const { tick, values } of lines) {
+        const expected = valuesAt(tick);
+        assert.equal(values.counter, tick);
+        assert.equal(values.countdown, expected.countdown[0]);
+        assert.equal(values.level, expected.level[0]);
+        assert.deepEqual(values.temperature, expected.temperature);
+        assert.deepEqual(values.spectrum.map(String), expected.spectrum);
+        assert.equal(values.motto, "grüezi");
+      }
+      // And so is its death; its heir is of the other CPU.
+      await publisher.stop("SIGKILL");
+      const heir = place.start("tests/programs/publisher", args, { arch: reader });
+      await heir.says(/^publishing$/m);
+      assert.equal((await output(place, writer, "omni-observer", "dump", region, "--count", "20")).code, 0);
+    });
+
 /* ---- the whole path ---- */
 
 for (const arch of LITTLE) {

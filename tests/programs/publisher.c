@@ -100,6 +100,7 @@ static const struct layout {
 struct settings {
     const char *name;
     const char *directory;
+    const char *region;
     const struct layout *layout;
     uint64_t period_ns;
     uint64_t ticks;
@@ -119,6 +120,7 @@ static const struct layout *find_layout(const char *name) {
 static struct settings read_settings(int count, char **words) {
     static const struct option options[] = {{"name", required_argument, NULL, 'n'},
                                             {"directory", required_argument, NULL, 'd'},
+                                            {"region", required_argument, NULL, 'r'},
                                             {"layout", required_argument, NULL, 'l'},
                                             {"period", required_argument, NULL, 'p'},
                                             {"ticks", required_argument, NULL, 't'},
@@ -132,6 +134,8 @@ static struct settings read_settings(int count, char **words) {
             settings.name = optarg;
         else if (option == 'd')
             settings.directory = optarg;
+        else if (option == 'r')
+            settings.region = optarg;
         else if (option == 'l')
             settings.layout = find_layout(optarg);
         else if (option == 'p')
@@ -187,6 +191,7 @@ int main(int count, char **words) {
     sigprocmask(SIG_BLOCK, &ends, NULL);
 
     const struct omni_publisher_options options = {.directory = settings.directory,
+                                                   .region = settings.region,
                                                    .period_ns = settings.period_ns,
                                                    .first_version = settings.first_version,
                                                    .certain_wake = settings.certain_wake};

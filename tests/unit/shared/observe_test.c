@@ -58,7 +58,8 @@ static void segments_of_others_are_not_believed(void **state) {
     const uid_t trusted[] = {65534};
     char path[PATH_MAX];
     struct omni_observer *observer = NULL;
-    struct omni_observer_options options = {scratch->directory, trusted, 1};
+    struct omni_observer_options options = {
+        .directory = scratch->directory, .trusted = trusted, .trusted_count = 1};
     omni_publisher_close(
         must_open(scratch, "name", parcel_schema(), (struct omni_publisher_options){0}));
     scratch_path(scratch, "omni.name", path, sizeof path);

@@ -39,7 +39,11 @@ static void header_is_frozen(void **state) {
     AT(omni_header, reserved_name, 176, 16);
     AT(omni_header, version, 192, 4);
     AT(omni_header, state, 196, 4);
-    AT(omni_header, reserved_version, 200, 56);
+    AT(omni_header, owner, 200, 4);
+    AT(omni_header, heartbeat, 204, 4);
+    AT(omni_header, epoch, 208, 4);
+    AT(omni_header, bell, 212, 4);
+    AT(omni_header, reserved_version, 216, 40);
 }
 
 static void field_is_frozen(void **state) {
@@ -87,6 +91,10 @@ static void numbers_are_frozen(void **state) {
     assert_int_equal(OMNI_SCOPE_MACHINES, 2);
     assert_int_equal(OMNI_STATE_OPEN, 1);
     assert_int_equal(OMNI_STATE_CLOSED, 2);
+    assert_int_equal(OMNI_BELL_ASKED, 0x80000000);
+    assert_int_equal(OMNI_BELL_PEER_SHIFT, 16);
+    assert_int_equal(OMNI_BELL_PEER_MAX, 32767);
+    assert_int_equal(OMNI_BELL_VECTOR_MAX, 65535);
     assert_int_equal(OMNI_NAME_BYTES, 48);
     assert_int_equal(OMNI_FIELD_NAME_BYTES, 32);
     assert_int_equal(OMNI_UNIT_BYTES, 16);

@@ -1,0 +1,745 @@
+/* Memory that machines share: who may write, who is dead, what a reader may believe while a segment
+ * is built under its eyes, and who is woken. Two kernels are not needed for any of it: what the
+ * library does on file: is what it does on a PCI device. */
+#include "support.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <omni/wait.h>
+
+#include "shared/publisher_internal.h"
+
+#define MILLISECOND_NS 1000000u
+
+enum { OWNER_AT = 200, HEARTBEAT_AT = 204, EPOCH_AT = 208, BELL_AT = 212 };
+
+/* ---- what is published: two sources with different layouts, both of which tell whether they are
+ * whole ---- */
+
+enum { CHEST_WORDS = 61 };
+#define CHEST(FIELD)                                                                               \
+    FIELD(number, u64, serial, "", 1, NAN, "Counts the publications")                              \
+    FIELD(numbers, u64, drawers, CHEST_WORDS, "", 0, NAN, "Each follows from the serial number")
+OMNI_STATUS(chest, CHEST)
+
+static uint64_t chest_word(uint64_t serial, unsigned index) {
+    return (serial + index) * 0x9E3779B97F4A7C15u;
+}
+
+static void chest_fill(struct chest *chest, uint64_t serial) {
+    chest->serial = serial;
+    for (unsigned i = 0; i < CHEST_WORDS; i++)
+        chest->drawers[i] = chest_word(serial, i);
+}
+
+static bool chest_is_whole(const struct chest *chest, uint64_t serial) {
+    bool whole = chest->serial == serial;
+    for (unsigned i = 0; i < CHEST_WORDS; i++)
+        whole = whole && chest->drawers[i] == chest_word(serial, i);
+    return whole;
+}
+
+/* ---- a region of one's own ---- */
+
+struct place {
+    char path[PATH_MAX];
+    char address[PATH_MAX + 8];
+};
+
+static struct place place_in(const struct scratch *scratch) {
+    struct place place;
+    scratch_path(scratch, "region", place.path, sizeof place.path);
+    snprintf(place.address, sizeof place.address, "file:%s", place.path);
+    return place;
+}
+
+static int open_at(const struct place *place, struct omni_publisher **publisher,
+                   struct omni_publisher_options options, struct omni_problem *problem) {
+    options.region = place->address;
+    return omni_publisher_open(publisher, "twin", parcel_schema(), &options, problem);
+}
+
+static struct omni_publisher *must_open_at(const struct place *place) {
+    struct omni_publisher *publisher = NULL;
+    struct omni_problem problem = {""};
+    if (open_at(place, &publisher, (struct omni_publisher_options){.period_ns = 0}, &problem) < 0)
+        fail_msg("cannot publish at %s: %s", place->address, problem.text);
+    return publisher;
+}
+
+static struct omni_observer *must_attach_at(const struct place *place, bool bell) {
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem = {""};
+    struct omni_observer_options options = {.writable_bell = bell};
+    if (omni_observer_attach(&observer, place->address, &options, &problem) < 0)
+        fail_msg("cannot attach to %s: %s", place->address, problem.text);
+    return observer;
+}
+
+static uint32_t word_at(const struct place *place, size_t offset) {
+    struct bytes file = read_file(place->path);
+    uint32_t word;
+    assert_true(file.count >= offset + sizeof word);
+    memcpy(&word, file.at + offset, sizeof word);
+    free(file.at);
+    return word;
+}
+
+static void refuse_at(const struct place *place, struct omni_publisher_options options, int error,
+                      const char *hint) {
+    struct omni_publisher *publisher = NULL;
+    struct omni_problem problem = {""};
+    int got = open_at(place, &publisher, options, &problem);
+    if (got != error || strstr(problem.text, hint) == NULL)
+        fail_msg("%d, expected %d with \"%s\": %s", got, error, hint, problem.text);
+    assert_null(publisher);
+}
+
+/* ---- the bytes ---- */
+
+static void a_region_is_one_file_without_companions(void **state) {
+    const struct scratch *scratch = *state;
+    struct place place = place_in(scratch);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    publish_parcels(publisher, 3);
+    for (uint64_t tick = 1; tick <= 3; tick++) {
+        assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
+        assert_int_equal(stamp.tick, tick);
+        assert_true(parcel_is_whole(&parcel, tick));
+    }
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), -EAGAIN);
+    assert_string_equal(omni_observer_facts(observer)->name, "twin");
+    assert_int_equal(omni_observer_facts(observer)->scope, OMNI_SCOPE_MACHINES);
+    assert_int_equal(omni_wait_version(observer, 3, 1), -EOPNOTSUPP);
+    assert_int_equal(scratch_count(scratch, ""), 1);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+    assert_int_equal(scratch_count(scratch, ""), 1);
+}
+
+static void the_four_words_say_what_the_layout_says(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    uint32_t owner = word_at(&place, OWNER_AT);
+    uint32_t heartbeat = word_at(&place, HEARTBEAT_AT);
+    uint32_t epoch = word_at(&place, EPOCH_AT);
+    assert_int_not_equal(owner, 0);
+    publish_parcel(publisher);
+    assert_int_not_equal(word_at(&place, HEARTBEAT_AT), heartbeat);
+    heartbeat = word_at(&place, HEARTBEAT_AT);
+    omni_publisher_beat(publisher);
+    assert_int_not_equal(word_at(&place, HEARTBEAT_AT), heartbeat);
+    assert_int_equal(word_at(&place, OWNER_AT), owner);
+    omni_publisher_close(publisher);
+    /* Free at once for the next one. */
+    assert_int_equal(word_at(&place, OWNER_AT), 0);
+    publisher = must_open_at(&place);
+    assert_int_not_equal(word_at(&place, OWNER_AT), 0);
+    assert_int_not_equal(word_at(&place, EPOCH_AT), epoch);
+    omni_publisher_close(publisher);
+}
+
+static void on_one_kernel_they_are_zero(void **state) {
+    static const char zeros[64 - 8];
+    const struct scratch *scratch = *state;
+    char path[PATH_MAX];
+    struct omni_publisher *publisher =
+        must_open(scratch, "alone", parcel_schema(), (struct omni_publisher_options){.mode = 0});
+    publish_parcel(publisher);
+    omni_publisher_beat(publisher);
+    assert_true(omni_publisher_is_owner(publisher));
+    scratch_path(scratch, "omni.alone", path, sizeof path);
+    struct bytes file = read_file(path);
+    assert_memory_equal(file.at + OWNER_AT, zeros, sizeof zeros);
+    free(file.at);
+    omni_publisher_close(publisher);
+}
+
+/* ---- room, and what lies there ---- */
+
+static void a_file_that_is_there_keeps_its_size(void **state) {
+    static const size_t sizes[] = {1 << 20, 65536, 3000};
+    struct place place = place_in(*state);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *zeros = calloc(1, sizes[i]);
+        assert_non_null(zeros);
+        write_file(place.path, zeros, sizes[i]);
+        free(zeros);
+        struct omni_publisher *publisher = must_open_at(&place);
+        struct omni_observer *observer = must_attach_at(&place, false);
+        publish_parcels(publisher, 1000);
+        struct omni_stamp stamp;
+        struct parcel parcel;
+        assert_int_equal(omni_observer_newest(observer, &stamp, &parcel), 0);
+        assert_true(parcel_is_whole(&parcel, 1000));
+        /* As many as fit, up to what it would be anywhere. */
+        uint32_t slots = omni_observer_facts(observer)->slot_count;
+        assert_true(sizes[i] > 65535 ? slots == 256 : slots == 16);
+        omni_observer_detach(observer);
+        omni_publisher_close(publisher);
+        struct bytes file = read_file(place.path);
+        assert_int_equal(file.count, sizes[i]);
+        free(file.at);
+    }
+}
+
+static void too_small_a_region_says_how_much_is_needed(void **state) {
+    static const char zeros[1024];
+    struct place place = place_in(*state);
+    write_file(place.path, zeros, 700);
+    refuse_at(&place, (struct omni_publisher_options){.mode = 0}, -ENOSPC, "for 2 slots");
+    refuse_at(&place, (struct omni_publisher_options){.slot_count = 1024}, -ENOSPC, "fewer slots");
+    write_file(place.path, zeros, 100);
+    refuse_at(&place, (struct omni_publisher_options){.mode = 0}, -ENODATA, "too small");
+}
+
+/* A typing error must not cost somebody's file. */
+static void what_is_no_region_is_not_written_over(void **state) {
+    const struct scratch *scratch = *state;
+    struct place place = place_in(scratch);
+    struct omni_publisher_options none = {.mode = 0};
+    char prose[9000];
+    memset(prose, 0, sizeof prose);
+    static const size_t marks[] = {0, 100, 191, 256, 4095};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        prose[marks[i]] = 'x';
+        write_file(place.path, prose, sizeof prose);
+        refuse_at(&place, none, -EEXIST, "no segment");
+        struct bytes file = read_file(place.path);
+        assert_int_equal(file.count, sizeof prose);
+        assert_memory_equal(file.at, prose, sizeof prose);
+        free(file.at);
+        prose[marks[i]] = 0;
+    }
+    struct omni_publisher *publisher = must_open(scratch, "alone", parcel_schema(), none);
+    scratch_path(scratch, "omni.alone", place.path, sizeof place.path);
+    snprintf(place.address, sizeof place.address, "file:%s", place.path);
+    refuse_at(&place, none, -EEXIST, "one kernel");
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem;
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EPROTO);
+    omni_publisher_close(publisher);
+}
+
+static void an_empty_region_is_no_error_but_not_yet(void **state) {
+    struct place place = place_in(*state);
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem;
+    static const char zeros[8192];
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -ENOENT);
+    write_file(place.path, zeros, sizeof zeros);
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EAGAIN);
+    assert_non_null(strstr(problem.text, "nothing has been published"));
+    assert_null(observer);
+}
+
+static void the_regions_name_must_be_the_sources(void **state) {
+    (void)state;
+    struct omni_publisher *publisher = NULL;
+    struct omni_problem problem;
+    struct omni_publisher_options options = {.region = "shm:other"};
+    assert_int_equal(omni_publisher_open(&publisher, "twin", parcel_schema(), &options, &problem),
+                     -EINVAL);
+    assert_non_null(strstr(problem.text, "same name"));
+}
+
+static void links_and_strangers_are_refused(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher_options none = {.mode = 0};
+    assert_int_equal(symlink("/dev/null", place.path), 0);
+    refuse_at(&place, none, -ELOOP, "a link");
+    unlink(place.path);
+    assert_int_equal(mkfifo(place.path, 0600), 0);
+    refuse_at(&place, none, -EINVAL, "a pipe");
+    struct omni_observer *observer = NULL;
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, NULL), -EINVAL);
+    unlink(place.path);
+    SKIP_UNLESS_ROOT();
+    omni_publisher_close(must_open_at(&place));
+    assert_int_equal(chown(place.path, 12345, 12345), 0);
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, NULL), -EPERM);
+    const uid_t trusted[] = {12345};
+    struct omni_observer_options trusting = {.trusted = trusted, .trusted_count = 1};
+    assert_int_equal(omni_observer_attach(&observer, place.address, &trusting, NULL), 0);
+    assert_int_equal(omni_observer_facts(observer)->owner, 12345);
+    omni_observer_detach(observer);
+}
+
+/* ---- one owner at a time ---- */
+
+/* What a child does: publishes each millisecond until it is ended. */
+static int publish_for_ever(void *context) {
+    const struct place *place = context;
+    struct omni_publisher *publisher = NULL;
+    die_with_parent();
+    if (open_at(place, &publisher, (struct omni_publisher_options){.mode = 0}, NULL) < 0)
+        return 2;
+    for (;; sleep_us(1000))
+        publish_parcel(publisher);
+}
+
+static pid_t start(int (*work)(void *context), struct place *place) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        die_of_faults();
+        _exit(work(place));
+    }
+    assert_true(child > 0);
+    return child;
+}
+
+static void await_tick(const struct place *place, uint64_t tick) {
+    struct omni_observer *observer = NULL;
+    struct omni_stamp stamp = {.tick = 0};
+    while (omni_observer_attach(&observer, place->address, NULL, NULL) < 0)
+        sleep_us(1000);
+    while (omni_observer_glance(observer, &stamp) < 0 || stamp.tick < tick)
+        sleep_us(1000);
+    omni_observer_detach(observer);
+}
+
+static int end(pid_t child, int signal) {
+    int status = 0;
+    if (signal != 0)
+        kill(child, signal);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_second_one_is_refused_while_the_first_lives(void **state) {
+    struct place place = place_in(*state);
+    pid_t first = start(publish_for_ever, &place);
+    await_tick(&place, 3);
+    uint32_t owner = word_at(&place, OWNER_AT);
+    refuse_at(&place, (struct omni_publisher_options){.mode = 0}, -EBUSY, "\"twin\"");
+    assert_int_equal(word_at(&place, OWNER_AT), owner);
+    end(first, SIGKILL);
+}
+
+static uint64_t processor_ns(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
+}
+
+/* The stated time, no less; and while it waits the contender leaves the processor to others. */
+static void a_killed_ones_place_is_taken_after_the_stated_time(void **state) {
+    struct place place = place_in(*state);
+    pid_t first = start(publish_for_ever, &place);
+    await_tick(&place, 3);
+    end(first, SIGKILL);
+    uint64_t begin_ns = now_ns(), work_ns = processor_ns();
+    struct omni_publisher *publisher = must_open_at(&place);
+    uint64_t passed_ns = now_ns() - begin_ns;
+    work_ns = processor_ns() - work_ns;
+    print_message("taken over after %llu ms, with %llu ms of processor time\n",
+                  (unsigned long long)(passed_ns / MILLISECOND_NS),
+                  (unsigned long long)(work_ns / MILLISECOND_NS));
+    assert_true(passed_ns >= OMNI_OWNER_DEAD_NS);
+    assert_true(work_ns < passed_ns / 4);
+    publish_parcel(publisher);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    assert_int_equal(omni_observer_newest(observer, &stamp, &parcel), 0);
+    assert_int_equal(stamp.tick, 1);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+}
+
+/* Stops itself between two ticks, as a machine is paused; goes on as if nothing had been. Ends with
+ * 42 where it learned that it owns nothing any more. */
+static int pause_and_go_on(void *context) {
+    struct omni_publisher *publisher = NULL;
+    die_with_parent();
+    if (open_at(context, &publisher, (struct omni_publisher_options){.mode = 0}, NULL) < 0)
+        return 2;
+    publish_parcels(publisher, 5);
+    raise(SIGSTOP);
+    publish_parcels(publisher, 5);
+    omni_publisher_beat(publisher);
+    int code = omni_publisher_is_owner(publisher) || omni_publisher_tick(publisher) != 5 ? 1 : 42;
+    omni_publisher_close(publisher);
+    return code;
+}
+
+static void who_was_paused_and_replaced_writes_nothing_more(void **state) {
+    struct place place = place_in(*state);
+    int status = 0;
+    pid_t paused = start(pause_and_go_on, &place);
+    assert_int_equal(waitpid(paused, &status, WUNTRACED), paused);
+    assert_true(WIFSTOPPED(status));
+    struct omni_publisher *publisher = must_open_at(&place);
+    publish_parcels(publisher, 3);
+    struct bytes before = read_file(place.path);
+    kill(paused, SIGCONT);
+    assert_exit(end(paused, 0), 42);
+    struct bytes after = read_file(place.path);
+    assert_int_equal(after.count, before.count);
+    assert_memory_equal(after.at, before.at, before.count);
+    assert_true(omni_publisher_is_owner(publisher));
+    free(before.at);
+    free(after.at);
+    omni_publisher_close(publisher);
+}
+
+/* A pause that is shorter, or that nobody used, costs nothing. */
+static void who_was_paused_and_not_replaced_goes_on(void **state) {
+    struct place place = place_in(*state);
+    int status = 0;
+    pid_t paused = start(pause_and_go_on, &place);
+    assert_int_equal(waitpid(paused, &status, WUNTRACED), paused);
+    kill(paused, SIGCONT);
+    assert_exit(end(paused, 0), 1);
+    assert_int_equal(word_at(&place, OWNER_AT), 0);
+}
+
+enum { WON = 10, REFUSED = 11, LOST = 12 };
+
+/* Publishes until told to end, if it may at all. */
+static int contend(void *context) {
+    struct omni_publisher *publisher = NULL;
+    die_with_parent();
+    int error = open_at(context, &publisher, (struct omni_publisher_options){.mode = 0}, NULL);
+    if (error < 0)
+        return error == -EBUSY ? REFUSED : 2;
+    for (int i = 0; i < 1000 && omni_publisher_is_owner(publisher); i++) {
+        publish_parcel(publisher);
+        sleep_us(1000);
+    }
+    /* Killed, not closed: the others must not find the place free. */
+    return omni_publisher_is_owner(publisher) ? WON : LOST;
+}
+
+static void of_many_at_once_one_wins(void **state) {
+    struct place place = place_in(*state);
+    for (int round = 0; round < 2; round++) { /* an empty region; and one whose owner is dead */
+        pid_t contenders[6];
+        int count[LOST + 1] = {0};
+        for (size_t i = 0; i < 6; i++)
+            contenders[i] = start(contend, &place);
+        for (size_t i = 0; i < 6; i++) {
+            int status = end(contenders[i], 0);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= LOST);
+            count[WEXITSTATUS(status)]++;
+        }
+        print_message("won %d, refused %d, lost %d\n", count[WON], count[REFUSED], count[LOST]);
+        assert_int_equal(count[WON], 1);
+        assert_int_equal(count[WON] + count[REFUSED] + count[LOST], 6);
+    }
+}
+
+/* ---- life, as a reader sees it ---- */
+
+static void await_life(struct omni_observer *observer, enum omni_life life) {
+    while (omni_observer_life(observer) != life)
+        sleep_us(10000);
+}
+
+static void life_is_told_by_the_heartbeat(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_OPEN);
+    uint64_t begin_ns = now_ns();
+    await_life(observer, OMNI_LIFE_DIED);
+    assert_true(now_ns() - begin_ns >= (uint64_t)OMNI_OWNER_DEAD_NS / 10 * 9);
+    /* It was only slow. */
+    omni_publisher_beat(publisher);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_OPEN);
+    omni_publisher_close(publisher);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_CLOSED);
+    assert_false(omni_observer_is_replaced(observer));
+    omni_observer_detach(observer);
+}
+
+static void a_segment_that_is_built_anew_is_stale(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    publish_parcels(publisher, 4);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
+    omni_publisher_close(publisher);
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
+    publisher = must_open_at(&place);
+    publish_parcels(publisher, 9);
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), -ESTALE);
+    assert_int_equal(omni_observer_newest(observer, &stamp, &parcel), -ESTALE);
+    assert_int_equal(omni_observer_glance(observer, &stamp), -ESTALE);
+    assert_true(omni_observer_is_replaced(observer));
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_DIED);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+}
+
+/* ---- readers while it is built all the time ---- */
+
+struct yard {
+    struct place place;
+    struct omni_publisher *publisher;
+    struct omni_header headers[2];
+    struct omni_table tables[2];
+    _Atomic bool stop;
+    _Atomic uint64_t read[2], torn, stale, not_yet, accused;
+    char accusation[256];
+};
+
+static bool is_whole(const struct yard *yard, size_t which, const struct omni_stamp *stamp,
+                     const void *payload) {
+    (void)yard;
+    return which == 0 ? parcel_is_whole(payload, stamp->tick)
+                      : chest_is_whole(payload, stamp->tick);
+}
+
+static void read_until_stale(struct yard *yard, struct omni_observer *observer) {
+    size_t which = omni_observer_payload_bytes(observer) == sizeof(struct parcel) ? 0 : 1;
+    uint64_t payload[sizeof(struct chest) / 8];
+    struct omni_stamp stamp;
+    for (int error = 0; error != -ESTALE && !yard->stop;) {
+        error = omni_observer_next(observer, &stamp, payload);
+        if (error == 0) {
+            yard->read[which]++;
+            yard->torn += !is_whole(yard, which, &stamp, payload);
+        }
+    }
+    yard->stale++;
+}
+
+static void *read_on(void *context) {
+    struct yard *yard = context;
+    while (!yard->stop) {
+        struct omni_observer *observer = NULL;
+        struct omni_problem problem;
+        int error = omni_observer_attach(&observer, yard->place.address, NULL, &problem);
+        if (error == 0)
+            read_until_stale(yard, observer);
+        else if (error == -EAGAIN)
+            yard->not_yet++;
+        else if (yard->accused++ == 0)
+            memcpy(yard->accusation, problem.text, sizeof yard->accusation);
+        omni_observer_detach(observer);
+    }
+    return NULL;
+}
+
+static void publish_either(struct yard *yard, size_t which) {
+    union {
+        struct parcel parcel;
+        struct chest chest;
+    } status = {.chest = {.serial = 0}};
+    uint64_t serial = omni_publisher_tick(yard->publisher) + 1;
+    if (which == 0)
+        parcel_fill(&status.parcel, serial);
+    else
+        chest_fill(&status.chest, serial);
+    omni_publish(yard->publisher, &status);
+}
+
+static void rebuild(struct yard *yard, size_t which) {
+    yard->headers[which].instance++;
+    yard->publisher->tick = 0;
+    yard->publisher->version = 0;
+    omni_publisher_settle(yard->publisher, yard->publisher->segment.bytes, &yard->headers[which]);
+    omni_machines_build(yard->publisher, &yard->headers[which], &yard->tables[which]);
+}
+
+/* One publisher for both sources: owning the region anew each time would take 50 ms. */
+static void open_yard(struct yard *yard, const struct scratch *scratch) {
+    yard->place = place_in(scratch);
+    const struct omni_schema *schemas[] = {chest_schema(), parcel_schema()};
+    for (size_t i = 0; i < 2; i++) {
+        struct omni_publisher_options options = {.region = yard->place.address, .slot_count = 4};
+        omni_publisher_close(yard->publisher);
+        assert_int_equal(omni_publisher_open(&yard->publisher, "twin", schemas[i], &options, NULL),
+                         0);
+        memcpy(&yard->headers[1 - i], yard->publisher->header, sizeof yard->headers[0]);
+        yard->headers[1 - i].layout_version = 0;
+        assert_int_equal(omni_schema_pack(&yard->tables[1 - i], schemas[i], NULL), 0);
+    }
+}
+
+static void nobody_takes_one_segment_for_another(void **state) {
+    static struct yard yard;
+    pthread_t readers[2];
+    memset(&yard, 0, sizeof yard);
+    open_yard(&yard, *state);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &yard), 0);
+    uint64_t seed = 7;
+    uint64_t builds = 0;
+    /* Until there was enough of everything; slow machines take longer. */
+    while (yard.read[0] < 20000 || yard.read[1] < 20000 || yard.stale < 2000 || builds < 4000) {
+        size_t which = builds++ % 2;
+        rebuild(&yard, which);
+        for (uint64_t n = chance(&seed) % 400; n > 0; n--)
+            publish_either(&yard, which);
+        if (builds % 8 == 0)
+            sched_yield();
+    }
+    yard.stop = true;
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(readers[i], NULL);
+    print_message("%llu builds, %llu + %llu ticks read, %llu times stale, %llu not yet\n",
+                  (unsigned long long)builds, (unsigned long long)yard.read[0],
+                  (unsigned long long)yard.read[1], (unsigned long long)yard.stale,
+                  (unsigned long long)yard.not_yet);
+    assert_int_equal(yard.torn, 0);
+    if (yard.accused != 0)
+        fail_msg("called corrupt %llu times: %s", (unsigned long long)yard.accused,
+                 yard.accusation);
+    for (size_t i = 0; i < 2; i++)
+        omni_table_free(&yard.tables[i]);
+    omni_publisher_close(yard.publisher);
+}
+
+/* ---- the bell ---- */
+
+static void the_bell_rings_once_for_each_time_of_asking(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, true);
+    uint32_t device = 0;
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    publisher->doorbell = &device;
+    publish_parcel(publisher);
+    assert_int_equal(device, 0); /* nobody sleeps */
+    assert_int_equal(omni_observer_ask_bell(observer, 3, 1), -EAGAIN);
+    assert_int_equal(word_at(&place, BELL_AT), 0x80030001);
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
+    assert_int_equal(omni_observer_ask_bell(observer, 3, 1), 0);
+    publish_parcel(publisher);
+    assert_int_equal(device, 0x00030001);
+    assert_int_equal(word_at(&place, BELL_AT), 0);
+    device = 0;
+    publish_parcel(publisher);
+    assert_int_equal(device, 0);
+    while (omni_observer_next(observer, &stamp, &parcel) == 0)
+        continue;
+    assert_int_equal(omni_observer_ask_bell(observer, OMNI_BELL_PEER_MAX, OMNI_BELL_VECTOR_MAX), 0);
+    omni_publisher_close(publisher);
+    assert_int_equal(device, 0x7FFFFFFF);
+    assert_int_equal(omni_observer_ask_bell(observer, 0, 0), -EPIPE);
+    /* Who comes next in this place wakes the sleeper, too: the word outlives the publisher. */
+    assert_int_equal(word_at(&place, BELL_AT), 0x80000000);
+    assert_int_equal(omni_observer_ask_bell(observer, OMNI_BELL_PEER_MAX + 1, 0), -EINVAL);
+    assert_int_equal(omni_observer_ask_bell(observer, 0, OMNI_BELL_VECTOR_MAX + 1), -EINVAL);
+    publisher = must_open_at(&place);
+    assert_int_equal(omni_observer_ask_bell(observer, 1, 0), -ESTALE);
+    omni_publisher_close(publisher);
+    omni_observer_detach(observer);
+}
+
+static void garbage_in_the_word_costs_one_ring(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    uint32_t device = 0;
+    publisher->doorbell = &device;
+    publisher->header->bell = 0x7FFFFFFF; /* without the bit that says that somebody sleeps */
+    publish_parcel(publisher);
+    assert_int_equal(device, 0);
+    publisher->header->bell = 0xDEADBEEF;
+    publish_parcel(publisher);
+    assert_int_equal(device, 0x5EADBEEF);
+    device = 0;
+    publish_parcel(publisher);
+    assert_int_equal(device, 0);
+    omni_publisher_close(publisher);
+}
+
+static void only_who_asked_for_it_may_write_the_bell(void **state) {
+    const struct scratch *scratch = *state;
+    struct place place = place_in(scratch);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    assert_int_equal(omni_observer_ask_bell(observer, 1, 0), -EOPNOTSUPP);
+    omni_observer_detach(observer);
+    struct omni_publisher *alone =
+        must_open(scratch, "alone", parcel_schema(), (struct omni_publisher_options){.mode = 0});
+    struct omni_observer_options options = {.directory = scratch->directory, .writable_bell = true};
+    assert_int_equal(omni_observer_attach(&observer, "alone", &options, NULL), -EOPNOTSUPP);
+    omni_publisher_close(alone);
+    omni_publisher_close(publisher);
+}
+
+enum { RINGS = 20000 };
+
+struct hall {
+    struct place place;
+    _Atomic uint32_t device;
+    _Atomic uint64_t taken;
+};
+
+/* Sleeps until it is rung: no time-out would save it from a ring that got lost. */
+static void *sleep_for_rings(void *context) {
+    struct hall *hall = context;
+    struct omni_observer *observer = must_attach_at(&hall->place, true);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    for (;;) {
+        while (omni_observer_next(observer, &stamp, &parcel) == 0)
+            hall->taken++;
+        if (hall->taken == RINGS)
+            break;
+        if (omni_observer_ask_bell(observer, 5, 0) != 0)
+            continue;
+        while (hall->device == 0)
+            sched_yield();
+        hall->device = 0;
+    }
+    omni_observer_detach(observer);
+    return NULL;
+}
+
+static void no_ring_is_lost(void **state) {
+    static struct hall hall;
+    pthread_t sleeper;
+    memset(&hall, 0, sizeof hall);
+    hall.place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&hall.place);
+    publisher->doorbell = (uint32_t *)(uintptr_t)&hall.device;
+    assert_int_equal(pthread_create(&sleeper, NULL, sleep_for_rings, &hall), 0);
+    for (uint64_t tick = 1; tick <= RINGS; tick++) {
+        publish_parcel(publisher);
+        while (hall.taken < tick)
+            sched_yield();
+    }
+    pthread_join(sleeper, NULL);
+    omni_publisher_close(publisher);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_region_is_one_file_without_companions),
+        TEST(the_four_words_say_what_the_layout_says),
+        TEST(on_one_kernel_they_are_zero),
+        TEST(a_file_that_is_there_keeps_its_size),
+        TEST(too_small_a_region_says_how_much_is_needed),
+        TEST(what_is_no_region_is_not_written_over),
+        TEST(an_empty_region_is_no_error_but_not_yet),
+        TEST(the_regions_name_must_be_the_sources),
+        TEST(links_and_strangers_are_refused),
+        TEST(a_second_one_is_refused_while_the_first_lives),
+        TEST(a_killed_ones_place_is_taken_after_the_stated_time),
+        TEST(who_was_paused_and_replaced_writes_nothing_more),
+        TEST(who_was_paused_and_not_replaced_goes_on),
+        TEST(of_many_at_once_one_wins),
+        TEST(life_is_told_by_the_heartbeat),
+        TEST(a_segment_that_is_built_anew_is_stale),
+        TEST(nobody_takes_one_segment_for_another),
+        TEST(the_bell_rings_once_for_each_time_of_asking),
+        TEST(garbage_in_the_word_costs_one_ring),
+        TEST(only_who_asked_for_it_may_write_the_bell),
+        TEST(no_ring_is_lost),
+    };
+    alarm(PATIENCE_SECONDS);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
