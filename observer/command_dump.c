@@ -283,14 +283,18 @@ static int finish(struct dump *dump, const char *end) {
 }
 
 static int step(struct dump *dump) {
-    struct omni_stamp newest;
+    struct omni_stamp newest = {.version = 0};
+    look_compare_clocks(&dump->look);
     int error = drain(dump, &newest);
     int code = after_drain(dump, error);
     if (code != GO_ON)
         return code;
     if (error == -ESTALE)
         return finish(dump, "removed");
-    omni_pacer_looked(&dump->pacer, clock_now_ns(), newest.version != 0 ? &newest : NULL);
+    uint64_t now = clock_now_ns();
+    newest.time.monotonic_ns =
+        foreign_clock_translate(&dump->look.clock, newest.time.monotonic_ns, now);
+    omni_pacer_looked(&dump->pacer, now, newest.version != 0 ? &newest : NULL);
     const char *end = sleep_until_next(dump);
     if (end != NULL)
         return finish(dump, end);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <omni/guard.h>
+#include <omni/publish.h>
 
 #include "clock.h"
 #include "command.h"
@@ -17,15 +18,18 @@
 #include "plain.h"
 #include "silence.h"
 
-#define AGAIN_NS                                                                                   \
-    (20 * CLOCK_NS_A_MILLISECOND) /* between looks at a source that stamps the future, */
-#define AGAIN_MOST_NS (3 * CLOCK_NS_A_SECOND) /* and for how long */
+/* Between looks at a source whose stamps do not tell whether it lives, and for how long. */
+#define AGAIN_NS      (20 * CLOCK_NS_A_MILLISECOND)
+#define AGAIN_MOST_NS (3 * CLOCK_NS_A_SECOND)
+/* A death between machines is told by then. */
+#define AGAIN_FOREIGN_NS (OMNI_OWNER_DEAD_NS + 10 * AGAIN_NS)
 
 /* ---- what is known of one source ---- */
 
 struct finding {
     const char *name;
-    const char *state; /* "live", "stopped", "refused" */
+    const char *region; /* its address; "": a segment of the directory */
+    const char *state;  /* "live", "stopped", "refused" */
     const char *reason;
     const struct omni_table *table; /* NULL: refused, and what follows says nothing */
     struct omni_source_facts facts;
@@ -53,14 +57,24 @@ static void read_ring(struct finding *finding, const struct look *look) {
         finding->rate = (double)(finding->stamp.tick - first.tick) * 1e9 / (double)span;
 }
 
-/* A stamp from the future says nothing of now: only one more tick does. Waits for it until the
- * source would be silent, but not for ever. */
-static void look_again(struct finding *finding, const struct look *look) {
+/* How long a source is watched whose stamps say nothing of now: they are of the future, or of another
+ * machine's clock. Then only one more tick tells. 0: there is no need. */
+static uint64_t watch_for_ns(const struct finding *finding, const struct look *look) {
     uint64_t limit_ns = silence_limit(finding->facts.period_ns);
-    uint64_t wait_ns = limit_ns < AGAIN_MOST_NS ? limit_ns : AGAIN_MOST_NS;
-    uint64_t end_ns = finding->heard_ns + wait_ns;
-    while (look_end(look) == NULL && clock_now_ns() < end_ns) {
+    if (look->clock.foreign)
+        return limit_ns < AGAIN_FOREIGN_NS || finding->facts.period_ns == 0 ? AGAIN_FOREIGN_NS
+               : limit_ns < AGAIN_MOST_NS                                   ? limit_ns
+                                                                            : AGAIN_MOST_NS;
+    if (finding->stamp.time.monotonic_ns <= finding->heard_ns || finding->facts.period_ns == 0)
+        return 0;
+    return limit_ns < AGAIN_MOST_NS ? limit_ns : AGAIN_MOST_NS;
+}
+
+static void look_again(struct finding *finding, struct look *look) {
+    uint64_t end_ns = finding->heard_ns + watch_for_ns(finding, look);
+    while (clock_now_ns() < end_ns && look_end(look) == NULL) {
         (void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+        look_compare_clocks(look);
         if (omni_observer_next(look->observer, &finding->stamp, look->payload) == 0) {
             finding->heard_ns = clock_now_ns();
             return;
@@ -68,14 +82,14 @@ static void look_again(struct finding *finding, const struct look *look) {
     }
 }
 
-static void look_at(struct finding *finding, const struct look *look) {
+static void look_at(struct finding *finding, struct look *look) {
     finding->facts = *omni_observer_facts(look->observer);
     finding->table = omni_observer_table(look->observer);
+    look_compare_clocks(look);
     read_ring(finding, look);
-    if (finding->stamp.time.monotonic_ns > finding->heard_ns && finding->facts.period_ns != 0)
-        look_again(finding, look);
+    look_again(finding, look);
     uint64_t now = clock_now_ns();
-    uint64_t newest = silence_newest(&finding->stamp, finding->heard_ns);
+    uint64_t newest = look_newest_ns(look, &finding->stamp, finding->heard_ns);
     finding->age_ns = now - newest;
     finding->reason = look_reason(look, newest, now);
     if (finding->stamp.version == 0 && finding->reason[0] == '\0')
@@ -93,6 +107,11 @@ static void put_owner(struct text *text, uid_t owner) {
         plain_append(text, entry->pw_name, strlen(entry->pw_name));
     else
         text_format(text, "%lu", (unsigned long)owner);
+}
+
+static void put_region(struct text *text, const char *region) {
+    plain_append(text, region, strlen(region));
+    text_string(text, region[0] != '\0' ? "\t" : "-\t");
 }
 
 static void put_row(struct text *text, const struct finding *finding) {
@@ -113,12 +132,14 @@ static void put_row(struct text *text, const struct finding *finding) {
         text_format(text, "\t%" PRIu32 "\t%" PRIu32 "\t", finding->facts.process_id,
                     finding->facts.slot_count);
     }
+    put_region(text, finding->region);
     plain_append(text, finding->reason, strlen(finding->reason));
     text_string(text, "\n");
 }
 
-enum { COLUMNS = 9 };
-static const char headings[] = "NAME\tSTATE\tRATE\tAGE\tTICK\tOWNER\tPROCESS\tSLOTS\tREASON\n";
+enum { COLUMNS = 10 };
+static const char headings[] =
+    "NAME\tSTATE\tRATE\tAGE\tTICK\tOWNER\tPROCESS\tSLOTS\tREGION\tREASON\n";
 
 struct widths {
     size_t of[COLUMNS];
@@ -187,6 +208,10 @@ static void put_json(struct text *text, const struct finding *finding) {
     put_json_text(text, finding->name);
     text_format(text, ",\"state\":\"%s\",\"reason\":", finding->state);
     put_json_text(text, finding->reason);
+    if (finding->region[0] != '\0') {
+        text_string(text, ",\"region\":");
+        put_json_text(text, finding->region);
+    }
     if (finding->table != NULL)
         put_json_facts(text, finding);
     text_string(text, "}\n");
@@ -200,24 +225,30 @@ struct listing {
     unsigned found;
 };
 
-static int list_one(void *context, const char *name) {
-    struct listing *listing = context;
+/* Whatever it is: a name of the directory, or an address. */
+static void list_it(struct listing *listing, const char *name, bool is_region) {
     struct omni_problem problem = {.text = ""};
-    struct look look = {NULL, NULL};
-    struct finding finding = {.name = name, .state = "refused"};
+    struct look look = {.observer = NULL};
+    struct finding finding = {.name = name, .region = is_region ? name : "", .state = "refused"};
     int error = look_open(&look, listing->options, name, &problem);
-    if (error == -ENOENT)
-        return 0; /* gone since the directory was read */
-    if (error < 0)
+    if (error == -ENOENT && !is_region)
+        return; /* gone since the directory was read */
+    if (error < 0) {
         finding.reason = problem.text;
-    else
+    } else {
+        finding.name = omni_observer_facts(look.observer)->name;
         look_at(&finding, &look);
+    }
     if (listing->options->json)
         put_json(&listing->text, &finding);
     else
         put_row(&listing->text, &finding);
     listing->found++;
     look_close(&look);
+}
+
+static int list_one(void *context, const char *name) {
+    list_it(context, name, false);
     return 0;
 }
 
@@ -257,6 +288,8 @@ int command_list(const struct options *options) {
         text_string(&listing.text, headings);
     if (error == 0)
         error = omni_sources_each(options->directory, list_one, &listing);
+    for (size_t i = 0; error == 0 && i < options->region.count; i++)
+        list_it(&listing, options->region.items[i], true);
     if (error < 0)
         (void)fprintf(stderr, "cannot read the directory %s: %s; choose another: --directory DIR\n",
                       options->directory, strerror(-error));

@@ -14,7 +14,6 @@
 #include "look.h"
 #include "outlet.h"
 #include "plain.h"
-#include "silence.h"
 
 #define RATE_TERMINAL 10.0
 #define RATE_LINES    1.0
@@ -88,7 +87,7 @@ static int attach(struct watch *watch, bool patient, struct omni_problem *proble
 }
 
 static uint64_t newest_ns(const struct watch *watch) {
-    return silence_newest(&watch->stamp, watch->heard_ns);
+    return look_newest_ns(&watch->look, &watch->stamp, watch->heard_ns);
 }
 
 /* A stale or removed segment shows its last status until its successor is there. */
@@ -101,6 +100,7 @@ static void refresh(struct watch *watch) {
         return;
     }
     uint32_t before = watch->stamp.version;
+    look_compare_clocks(&watch->look);
     int error = omni_observer_newest(watch->look.observer, &watch->stamp, watch->look.payload);
     uint64_t now = clock_now_ns();
     if (watch->stamp.version != before)

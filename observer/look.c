@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include <omni/publish.h>
+#include <omni/region.h>
+
+#include "clock.h"
 #include "command.h"
 #include "silence.h"
 
@@ -32,17 +37,51 @@ static void name_what_is_there(struct omni_problem *problem, const char *directo
     }
 }
 
+enum { BUILD_TRIES = 25, BUILD_PAUSE_NS = 20000000 };
+
+static bool is_address(const char *name) {
+    return strchr(name, ':') != NULL && strncmp(name, "shm:", strlen("shm:")) != 0;
+}
+
+/* A region is built in place, which takes milliseconds; an empty one may stay so for ever. */
+static int attach_region(struct omni_observer **observer, const char *address,
+                         const struct omni_observer_options *how, struct omni_problem *problem) {
+    int error = omni_observer_attach(observer, address, how, problem);
+    for (int tries = 1; error == -EAGAIN && tries < BUILD_TRIES; tries++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = BUILD_PAUSE_NS}, NULL);
+        error = omni_observer_attach(observer, address, how, problem);
+    }
+    if (error != -EAGAIN)
+        return error;
+    char reason[sizeof problem->text];
+    memcpy(reason, problem->text, sizeof reason);
+    (void)snprintf(problem->text, sizeof problem->text, "%.100s: %.60s; --wait waits for it",
+                   address, reason);
+    return -ENOENT;
+}
+
+static int attach(struct omni_observer **observer, const char *name,
+                  const struct omni_observer_options *how, struct omni_problem *problem) {
+    if (is_address(name))
+        return attach_region(observer, name, how, problem);
+    int error = omni_observer_attach(observer, name, how, problem);
+    if (error == -ENOENT)
+        name_what_is_there(problem, how->directory, name);
+    return error;
+}
+
 int look_open(struct look *look, const struct options *options, const char *name,
               struct omni_problem *problem) {
     struct omni_observer_options how = {.directory = options->directory,
                                         .trusted = options->trust.items,
                                         .trusted_count = options->trust.count};
-    struct look made = {NULL, NULL};
-    int error = omni_observer_attach(&made.observer, name, &how, problem);
-    if (error == -ENOENT)
-        name_what_is_there(problem, options->directory, name);
+    struct look made = {.observer = NULL};
+    int error = attach(&made.observer, name, &how, problem);
     if (error < 0)
         return error;
+    foreign_clock_start(&made.clock,
+                        omni_observer_facts(made.observer)->scope == OMNI_SCOPE_MACHINES,
+                        clock_now_ns());
     made.payload = malloc(omni_observer_payload_bytes(made.observer));
     if (made.payload == NULL) {
         (void)snprintf(problem->text, sizeof problem->text, "no memory left for a status");
@@ -64,7 +103,24 @@ int look_explain(int error, const char *name, const struct omni_problem *problem
 void look_close(struct look *look) {
     omni_observer_detach(look->observer);
     free(look->payload);
-    *look = (struct look){NULL, NULL};
+    *look = (struct look){.observer = NULL};
+}
+
+/* ---- time ---- */
+
+void look_compare_clocks(struct look *look) {
+    struct omni_stamp newest;
+    if (look->clock.foreign && omni_observer_glance(look->observer, &newest) == 0)
+        foreign_clock_see(&look->clock, &newest, omni_observer_facts(look->observer)->period_ns,
+                          omni_time_now());
+}
+
+uint64_t look_newest_ns(const struct look *look, const struct omni_stamp *newest,
+                        uint64_t heard_ns) {
+    struct omni_stamp here = *newest;
+    here.time.monotonic_ns =
+        foreign_clock_translate(&look->clock, newest->time.monotonic_ns, heard_ns);
+    return foreign_clock_newest(&look->clock, &here, heard_ns);
 }
 
 /* ---- life ---- */
@@ -85,5 +141,7 @@ const char *look_reason(const struct look *look, uint64_t newest_ns, uint64_t no
     uint64_t period_ns = omni_observer_facts(look->observer)->period_ns;
     if (end != NULL)
         return end;
-    return silence_has_come(period_ns, newest_ns, now_ns) ? "silent" : "";
+    bool lives = foreign_clock_vouches(&look->clock, period_ns, now_ns) &&
+                 !silence_has_come(period_ns, newest_ns, now_ns);
+    return lives ? "" : "silent";
 }

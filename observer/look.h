@@ -20,16 +20,19 @@
 
 #include <omni/observe.h>
 
+#include "foreign_clock.h"
 #include "options.h"
 
 /* Closed: all zero. */
 struct look {
     struct omni_observer *observer;
     void *payload;
+    struct foreign_clock clock; /* of its publisher */
 };
 
-/* Attaches. Returns what omni_observer_attach() returns; -ENOENT tells the names that are there.
- * *look is untouched on failure. */
+/* Attaches, to a name or an address. Returns what omni_observer_attach() returns; -ENOENT tells the
+ * names that are there, or that nothing is published at the address yet. *look is untouched on
+ * failure. */
 int look_open(struct look *look, const struct options *options, const char *name,
               struct omni_problem *problem);
 /* Prints why a source could not be attached; returns the exit code for it. */
@@ -37,11 +40,17 @@ int look_explain(int error, const char *name, const struct omni_problem *problem
 /* Detaches. A closed one is fine. */
 void look_close(struct look *look);
 
+/* Compares the publisher's clock with this one, where it is another machine's: before a drain. */
+void look_compare_clocks(struct look *look);
+/* When the newest tick was there, in this machine's time. `heard_ns`: when it was read. */
+uint64_t look_newest_ns(const struct look *look, const struct omni_stamp *newest,
+                        uint64_t heard_ns);
+
 /* Why no more ticks will come: "closed", "died" or "removed"; NULL: they may. Two system calls. */
 const char *look_end(const struct look *look);
 
 /* Why the source does not tick: as above, or "silent" (silence.h); "" where it is live.
- * `newest_ns`: silence_newest() of its newest tick, 0: none. */
+ * `newest_ns`: look_newest_ns() of its newest tick, 0: none. */
 const char *look_reason(const struct look *look, uint64_t newest_ns, uint64_t now_ns);
 
 #endif

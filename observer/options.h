@@ -55,6 +55,9 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
 #define OPTIONS(X)                                                                                 \
     X(text, directory, 'd', "DIR", "/dev/shm", 0, 0, every,                                        \
       "where the segments are")                                                                    \
+    X(regions, region, 'R', "ADDRESS", "", 0, 0, finding,                                          \
+      "show what is published there, too, in memory that machines share: file:PATH, "              \
+      "devmem:ADDRESS+LENGTH or pci:SLOT/resource2[_wc]; repeatable")                              \
     X(users, trust, 't', "USER", "", 0, 0, every,                                                  \
       "believe the segments of this user (name or id) too, beside your own and root's; repeatable")\
     X(config, config, 'c', "FILE", "", 0, 0, every,                                                \
@@ -126,6 +129,7 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
 #define OPTIONS_FOR_watch      (1u << COMMAND_watch)
 #define OPTIONS_FOR_dump       (1u << COMMAND_dump)
 #define OPTIONS_FOR_sound_test (1u << COMMAND_sound_test)
+#define OPTIONS_FOR_finding    (OPTIONS_FOR_serve | OPTIONS_FOR_list)
 #define OPTIONS_FOR_looking    (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
 #define OPTIONS_FOR_sounding   (OPTIONS_FOR_serve | OPTIONS_FOR_sound_test)
 
@@ -156,6 +160,7 @@ struct options_span {
 #define OPTIONS_TYPE_config    const char *         /* the same, not in a config file */
 #define OPTIONS_TYPE_texts     struct options_texts /* environment: separated by commas */
 #define OPTIONS_TYPE_addresses struct options_texts /* numeric address (or localhost) and port */
+#define OPTIONS_TYPE_regions   struct options_texts /* addresses between machines */
 #define OPTIONS_TYPE_users     struct options_users /* names are looked up */
 
 /* The words of the choices, in their order. */

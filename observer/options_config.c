@@ -74,6 +74,7 @@ static const char *wanted_type(const struct option *option) {
         return "a number of bytes or a string like \"4MiB\"";
     case OPTIONS_KIND_texts:
     case OPTIONS_KIND_addresses:
+    case OPTIONS_KIND_regions:
     case OPTIONS_KIND_users:
         return "a string or a list of strings";
     case OPTIONS_KIND_span:

@@ -15,7 +15,8 @@ struct help_group {
 static const struct help_group groups[] = {
     {"every command", OPTIONS_FOR_every},
 #define COMMANDS_GROUP_(name, word, operand, prose) {word, OPTIONS_FOR_##name},
-    COMMANDS(COMMANDS_GROUP_){"watch and dump", OPTIONS_FOR_looking},
+    COMMANDS(COMMANDS_GROUP_){"serve and list", OPTIONS_FOR_finding},
+    {"watch and dump", OPTIONS_FOR_looking},
     {"serve and sound-test", OPTIONS_FOR_sounding},
 };
 

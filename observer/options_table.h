@@ -22,6 +22,7 @@ enum options_kind {
     OPTIONS_KIND_config,
     OPTIONS_KIND_texts,
     OPTIONS_KIND_addresses,
+    OPTIONS_KIND_regions,
     OPTIONS_KIND_users,
     OPTIONS_KINDS_COUNT
 };

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <omni/region.h>
+
 #include "options_table.h"
 
 static int refuse(struct options_run *run, const struct options_setting *setting,
@@ -207,6 +209,18 @@ static int set_addresses(struct options_run *run, const struct options_setting *
     return append_text(run, setting, member);
 }
 
+static int set_regions(struct options_run *run, const struct options_setting *setting,
+                       void *member) {
+    struct omni_address address;
+    struct omni_problem problem;
+    if (omni_address_parse(&address, setting->value, &problem) < 0)
+        return options_complain(run, "%s: %s", setting->origin, problem.text);
+    if (address.place == OMNI_PLACE_SHM)
+        return refuse(run, setting,
+                      "memory that machines share; what is in --directory is found by itself");
+    return append_text(run, setting, member);
+}
+
 static bool look_up_user(const char *name, uid_t *user) {
     if (isdigit((unsigned char)name[0])) {
         char *end = NULL;
@@ -245,12 +259,12 @@ static setter *const setters[OPTIONS_KINDS_COUNT] = {
     [OPTIONS_KIND_size] = set_size,       [OPTIONS_KIND_choice] = set_choice,
     [OPTIONS_KIND_text] = set_text,       [OPTIONS_KIND_config] = set_text,
     [OPTIONS_KIND_texts] = set_texts,     [OPTIONS_KIND_addresses] = set_addresses,
-    [OPTIONS_KIND_users] = set_users,
+    [OPTIONS_KIND_regions] = set_regions, [OPTIONS_KIND_users] = set_users,
 };
 
 bool options_is_list(const struct option *option) {
     return option->kind == OPTIONS_KIND_texts || option->kind == OPTIONS_KIND_addresses ||
-           option->kind == OPTIONS_KIND_users;
+           option->kind == OPTIONS_KIND_regions || option->kind == OPTIONS_KIND_users;
 }
 
 static const char *const no_texts[] = {NULL};

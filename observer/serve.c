@@ -224,7 +224,9 @@ static int open_sources(struct serve *serve) {
     struct sources_options how = {.directory = options->directory,
                                   .trusted = options->trust.items,
                                   .trusted_count = options->trust.count,
-                                  .history_bytes = options->history};
+                                  .history_bytes = options->history,
+                                  .regions = options->region.items,
+                                  .region_count = options->region.count};
     struct sources_listener listener = speaker_listener(serve->speaker, hub_listener(serve->hub));
     int error = sources_open(&serve->sources, &serve->loop, &how, &listener);
     if (error == 0)

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <omni/publish.h>
 #include <omni/region.h>
 #include <omni/wait.h>
 
@@ -29,6 +30,7 @@ struct follower {
     struct omni_observer *reader;
     struct omni_table table; /* a copy: outlives the reader when the publisher comes back */
     struct omni_pacer pacer;
+    const char *region;   /* its address; NULL: a segment of the directory */
     uint64_t interval_ns; /* what the hub wants */
     uv_poll_t poll;       /* of the timer */
     int timer;            /* timerfd: precise, unlike the loop's own timers */
@@ -38,7 +40,7 @@ struct follower {
 };
 
 struct refusal {
-    char name[OMNI_NAME_BYTES];
+    char name[OMNI_PATH_BYTES]; /* or an address */
     struct omni_problem problem;
     bool seen;
 };
@@ -65,12 +67,13 @@ struct sources {
 /* ---- states ---- */
 
 static uint64_t newest_ns(const struct source *source) {
-    return silence_newest(&source->stamp, source->heard_ns);
+    return foreign_clock_newest(&source->clock, &source->stamp, source->heard_ns);
 }
 
 static bool is_fresh(const struct follower *follower, uint64_t now_ns) {
     const struct source *source = &follower->shown;
     return source->stamp.version != 0 &&
+           foreign_clock_vouches(&source->clock, source->facts.period_ns, now_ns) &&
            !silence_has_come(source->facts.period_ns, newest_ns(source), now_ns);
 }
 
@@ -108,15 +111,26 @@ static void pass_event(void *context, const struct event *event) {
     route->listener->event(route->listener->context, route->source, event);
 }
 
-static void take(struct follower *follower, const struct omni_stamp *stamp) {
+static void take(struct follower *follower, const struct omni_stamp *fresh, uint64_t now_ns) {
     struct source *source = &follower->shown;
     struct event_route route = {&follower->owner->listener, source};
-    source->stamp = *stamp;
+    struct omni_stamp stamp = *fresh;
+    stamp.time.monotonic_ns =
+        foreign_clock_translate(&source->clock, stamp.time.monotonic_ns, now_ns);
+    source->stamp = stamp;
     source->ticks++;
-    source->lost += stamp->missed;
-    history_push(source->history, source->facts.instance, stamp, source->payload);
-    transitions_feed(source->transitions, source->facts.instance, stamp, source->payload,
+    source->lost += stamp.missed;
+    history_push(source->history, source->facts.instance, &stamp, source->payload);
+    transitions_feed(source->transitions, source->facts.instance, &stamp, source->payload,
                      pass_event, &route);
+}
+
+/* Before the drain: of what it finds only the newest tick is known to be new. */
+static void compare_clocks(struct follower *follower) {
+    struct source *source = &follower->shown;
+    struct omni_stamp newest;
+    if (source->clock.foreign && omni_observer_glance(follower->reader, &newest) == 0)
+        foreign_clock_see(&source->clock, &newest, source->facts.period_ns, omni_time_now());
 }
 
 /* Everything that is new, into history and transitions. Returns how many ticks, or -ESTALE. */
@@ -125,9 +139,10 @@ static int drain(struct follower *follower) {
     struct omni_stamp stamp;
     int ticks = 0;
     int error = 0;
+    compare_clocks(follower);
     while (budget_drains((unsigned)ticks, uv_hrtime() - start_ns) &&
            (error = omni_observer_next(follower->reader, &stamp, follower->shown.payload)) == 0) {
-        take(follower, &stamp);
+        take(follower, &stamp, uv_hrtime());
         ticks++;
     }
     follower->behind = error == 0;
@@ -300,14 +315,16 @@ static void insert(struct sources *sources, struct follower *follower) {
 }
 
 static void start_following(struct follower *follower) {
-    omni_pacer_start(&follower->pacer, follower->shown.facts.period_ns,
-                     effective_interval(follower), uv_hrtime());
+    struct source *source = &follower->shown;
+    foreign_clock_start(&source->clock, source->facts.scope == OMNI_SCOPE_MACHINES, uv_hrtime());
+    omni_pacer_start(&follower->pacer, source->facts.period_ns, effective_interval(follower),
+                     uv_hrtime());
     look(follower);
 }
 
 static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem);
 
-static void come(struct sources *sources, struct omni_observer *reader) {
+static void come(struct sources *sources, struct omni_observer *reader, const char *region) {
     struct follower *follower = NULL;
     struct omni_problem problem;
     int error = make_follower(sources, reader, &follower);
@@ -315,11 +332,12 @@ static void come(struct sources *sources, struct omni_observer *reader) {
         (void)snprintf(problem.text, sizeof problem.text, "cannot follow it: %s",
                        error == -EMSGSIZE ? "its status is too large to be shown"
                                           : strerror(-error));
-        refuse(sources, omni_observer_facts(reader)->name, &problem);
+        refuse(sources, region != NULL ? region : omni_observer_facts(reader)->name, &problem);
         omni_observer_detach(reader);
         return;
     }
     follower->seen = true;
+    follower->region = region;
     insert(sources, follower);
     uv_poll_start(&follower->poll, UV_READABLE, on_timer);
     sources->listener.came(sources->listener.context, &follower->shown);
@@ -398,15 +416,39 @@ static void refuse(struct sources *sources, const char *name, const struct omni_
     complain(sources, name, problem);
 }
 
-static bool attach(struct sources *sources, const char *name, struct omni_observer **reader) {
+/* A segment that is not there, or half there, in the directory comes at the next scan. An address was
+ * typed by somebody, who wants to know what is wrong with it. */
+static int attach(struct sources *sources, const char *name, bool is_region,
+                  struct omni_observer **reader) {
     struct omni_observer_options options = {.directory = sources->options.directory,
                                             .trusted = sources->options.trusted,
                                             .trusted_count = sources->options.trusted_count};
     struct omni_problem problem = {""};
     int error = omni_observer_attach(reader, name, &options, &problem);
-    if (error < 0 && error != -ENOENT && error != -EAGAIN)
+    if (error < 0 && (is_region || (error != -ENOENT && error != -EAGAIN)))
         refuse(sources, name, &problem);
-    return error == 0;
+    return error;
+}
+
+static void refuse_namesake(struct sources *sources, const char *name,
+                            const struct follower *first) {
+    struct omni_problem problem;
+    (void)snprintf(problem.text, sizeof problem.text,
+                   "another source is named \"%s\", %.120s: give one of their publishers another "
+                   "--name",
+                   first->shown.name, first->region != NULL ? first->region : "in the directory");
+    refuse(sources, name, &problem);
+}
+
+/* What is in a region has the name that its publisher gave it. */
+static void come_if_new(struct sources *sources, struct omni_observer *reader, const char *region) {
+    size_t index = index_of(sources, omni_observer_facts(reader)->name);
+    if (index == sources->count) {
+        come(sources, reader, region);
+        return;
+    }
+    refuse_namesake(sources, region, sources->followers[index]);
+    omni_observer_detach(reader);
 }
 
 /* What the old one left in its ring still counts: all of it, which is at most a ring full. */
@@ -417,50 +459,89 @@ static void drain_remains(struct follower *follower) {
     while (follower->behind && follower->shown.ticks < end);
 }
 
+/* Of the same segment; or, in a region, of whatever is published there now. */
+static void succeed(struct sources *sources, size_t index, struct omni_observer *reader) {
+    struct follower *follower = sources->followers[index];
+    const struct source *source = &follower->shown;
+    const char *region = follower->region;
+    if (strcmp(omni_observer_facts(reader)->name, source->name) == 0 &&
+        omni_observer_table(reader)->hash == source->table->hash) {
+        come_back(follower, reader);
+    } else {
+        go(sources, index);
+        come_if_new(sources, reader, region);
+    }
+}
+
 static void meet_known(struct sources *sources, size_t index) {
     struct follower *follower = sources->followers[index];
+    const char *region = follower->region;
     struct omni_observer *reader = NULL;
     follower->seen = true;
     if (!follower->stale && !omni_observer_is_replaced(follower->reader))
         return;
     drain_remains(follower);
-    if (!attach(sources, follower->shown.name, &reader)) {
+    int error =
+        attach(sources, region != NULL ? region : follower->shown.name, region != NULL, &reader);
+    if (error == 0)
+        succeed(sources, index, reader);
+    else if (region != NULL && error == -EAGAIN)
+        set_reason(follower, "died"); /* or it is built just now: the next scan will tell */
+    else
         follower->seen = false;
-    } else if (omni_observer_table(reader)->hash == follower->shown.table->hash) {
-        come_back(follower, reader);
-    } else {
-        go(sources, index);
-        come(sources, reader);
-    }
+}
+
+static bool has_room(struct sources *sources, const char *name) {
+    if (sources->count < SOURCES_MAX)
+        return true;
+    if (!sources->told_full)
+        fprintf(stderr, "more than %u sources: %s and later ones are not shown\n", SOURCES_MAX,
+                name);
+    sources->told_full = true;
+    return false;
 }
 
 static void meet_new(struct sources *sources, const char *name) {
     struct omni_observer *reader = NULL;
-    if (sources->count == SOURCES_MAX) {
-        if (!sources->told_full)
-            fprintf(stderr, "more than %u sources: %s and later ones are not shown\n", SOURCES_MAX,
-                    name);
-        sources->told_full = true;
-        return;
-    }
-    if (attach(sources, name, &reader))
-        come(sources, reader);
+    if (has_room(sources, name) && attach(sources, name, false, &reader) == 0)
+        come(sources, reader, NULL);
 }
 
 static int meet(void *context, const char *name) {
     struct sources *sources = context;
     size_t index = index_of(sources, name);
-    if (index < sources->count)
+    if (index == sources->count)
+        meet_new(sources, name);
+    else if (sources->followers[index]->region == NULL)
         meet_known(sources, index);
     else
-        meet_new(sources, name);
+        refuse_namesake(sources, name, sources->followers[index]);
     return 0;
 }
 
-static void forget_unseen(struct sources *sources) {
+static size_t index_of_region(const struct sources *sources, const char *region) {
+    size_t index = 0;
+    while (index < sources->count && sources->followers[index]->region != region)
+        index++;
+    return index;
+}
+
+static void meet_region(struct sources *sources, const char *region) {
+    struct omni_observer *reader = NULL;
+    size_t index = index_of_region(sources, region);
+    if (index < sources->count)
+        meet_known(sources, index);
+    else if (has_room(sources, region) && attach(sources, region, true, &reader) == 0)
+        come_if_new(sources, reader, region);
+}
+
+/* `scanned`: the directory was read, so that who is not in it is gone. */
+static void forget_unseen(struct sources *sources, bool scanned) {
     for (size_t i = sources->count; i-- > 0;)
-        if (!sources->followers[i]->seen)
+        if (!sources->followers[i]->seen && (scanned || sources->followers[i]->region != NULL))
             go(sources, i);
+    if (!scanned)
+        return;
     size_t kept = 0;
     for (size_t i = 0; i < sources->refusal_count; i++)
         if (sources->refusals[i].seen)
@@ -475,11 +556,12 @@ static void scan(struct sources *sources) {
         sources->followers[i]->seen = false;
     for (size_t i = 0; i < sources->refusal_count; i++)
         sources->refusals[i].seen = false;
+    for (size_t i = 0; i < sources->options.region_count; i++)
+        meet_region(sources, sources->options.regions[i]);
     int error = omni_sources_each(sources->options.directory, meet, sources);
     /* A directory that is not there has no sources; it may come. One that cannot be read for the
      * moment (no descriptor is left) says nothing about them. */
-    if (error == 0 || error == -ENOENT || error == -ENOTDIR)
-        forget_unseen(sources);
+    forget_unseen(sources, error == 0 || error == -ENOENT || error == -ENOTDIR);
     if (!sources->watching)
         watch_directory(sources);
 }

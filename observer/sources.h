@@ -8,6 +8,11 @@
  * times a second, which loses nothing because the ring holds more than that. New segments are found
  * by inotify at once and by a scan every second.
  *
+ * Regions
+ *   Memory that machines share has no directory to scan: its addresses are given. They are tried at
+ *   each scan, and stay among the refusals, with the reason, while there is nothing to attach to.
+ *   Stamps of another machine are told in this one's monotonic time (foreign_clock.h).
+ *
  * States
  *   live: ticks come. stopped: `reason` is "silent" (publisher there, but no ticks: silence.h),
  *   "closed" (it said goodbye) or "died" (it ended without a word). A source that stops stays, with
@@ -26,6 +31,7 @@
 #include <omni/observe.h>
 
 #include "encode.h"
+#include "foreign_clock.h"
 #include "history.h"
 #include "transitions.h"
 
@@ -42,14 +48,15 @@ struct source {
     struct history *history;
     struct transitions *transitions;
     bool live;
-    const char *reason;      /* "" while live */
-    struct omni_stamp stamp; /* of the newest tick read; version 0: none yet */
-    unsigned char *payload;  /* of that tick */
-    uint64_t heard_ns;       /* CLOCK_MONOTONIC when it was read */
-    uint64_t ticks;          /* read so far, all instances */
-    uint64_t lost;           /* published but never read by this observer, all instances */
-    void *hub;               /* the hub's own */
-    void *speaker;           /* the speaker's own */
+    const char *reason;         /* "" while live */
+    struct omni_stamp stamp;    /* of the newest tick read; version 0: none yet */
+    unsigned char *payload;     /* of that tick */
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC when it was read */
+    struct foreign_clock clock; /* of its publisher: `stamp` is translated already */
+    uint64_t ticks;             /* read so far, all instances */
+    uint64_t lost;              /* published but never read by this observer, all instances */
+    void *hub;                  /* the hub's own */
+    void *speaker;              /* the speaker's own */
 };
 
 struct sources_listener {
@@ -66,7 +73,9 @@ struct sources_options {
     const char *directory;
     const uid_t *trusted;
     size_t trusted_count;
-    size_t history_bytes; /* per source */
+    size_t history_bytes;       /* per source */
+    const char *const *regions; /* addresses, all of them between machines; must outlive this */
+    size_t region_count;
 };
 
 /* Starts looking. `listener` is copied. Returns 0 or -errno. */
@@ -91,7 +100,7 @@ struct source *sources_find(const struct sources *sources, const char *name);
  * there is none. */
 struct source *sources_default(const struct sources *sources);
 
-/* Segments that were refused: fills name and problem of number `index`; false past the end. */
+/* Segments that were refused: fills name (or address) and problem of number `index`; false past the end. */
 bool sources_refusal(const struct sources *sources, size_t index, const char **name,
                      const char **problem);
 

@@ -305,10 +305,10 @@ static void list_tells_live_from_stopped_and_refused(void **state) {
     expect_end(&process, EXIT_DONE);
     char *rest = process.text;
     assert_string_equal(next_line(&rest),
-                        "NAME\tSTATE\tRATE\tAGE\tTICK\tOWNER\tPROCESS\tSLOTS\tREASON");
+                        "NAME\tSTATE\tRATE\tAGE\tTICK\tOWNER\tPROCESS\tSLOTS\tREGION\tREASON");
     const char *bad = next_line(&rest);
     assert_non_null(bad);
-    assert_int_equal(strncmp(bad, "bad\trefused\t-\t-\t-\t-\t-\t-\tit is no status segment", 40),
+    assert_int_equal(strncmp(bad, "bad\trefused\t-\t-\t-\t-\t-\t-\t-\tit is no status segment", 42),
                      0);
     char name[10];
     char status[10];

@@ -271,6 +271,23 @@ static void addresses(void **state) {
                       LIST("--listen", "address and port", "127.0.0.1:8080"));
 }
 
+static void regions(void **state) {
+    (void)state;
+    accept(LIST("--region", "file:/a,b", "-R", "devmem:4096+64KiB", "list"), NOTHING);
+    assert_int_equal(options.region.count, 2);
+    assert_string_equal(options.region.items[0], "file:/a,b");
+    assert_string_equal(options.region.items[1], "devmem:4096+64KiB");
+    accept(NOTHING, LIST("OMNI_REGION=file:/a,pci:0000:00:04.0/resource2"));
+    assert_int_equal(options.region.count, 2);
+    assert_string_equal(options.region.items[1], "pci:0000:00:04.0/resource2");
+    accept(NOTHING, NOTHING);
+    assert_int_equal(options.region.count, 0);
+    refuse_saying(LIST("--region", "tape:0"), NOTHING, LIST("--region", "file:PATH"));
+    refuse_saying(LIST("--region", "pci:4/resource2"), NOTHING, LIST("--region", "lspci -D"));
+    refuse_saying(LIST("--region", "robot"), NOTHING, LIST("--region", "--directory"));
+    refuse_saying(LIST("--region", "file:/a", "dump", "robot"), NOTHING, LIST("not for dump"));
+}
+
 static void lists_grow_in_one_place_and_replace_those_below(void **state) {
     (void)state;
     accept(LIST("-l", "127.0.0.1:1", "-l", "[::1]:2"), LIST("OMNI_LISTEN=127.0.0.1:3"));
@@ -580,6 +597,7 @@ int main(void) {
         cmocka_unit_test_teardown(sizes, clean_up),
         cmocka_unit_test_teardown(numbers, clean_up),
         cmocka_unit_test_teardown(addresses, clean_up),
+        cmocka_unit_test_teardown(regions, clean_up),
         cmocka_unit_test_teardown(lists_grow_in_one_place_and_replace_those_below, clean_up),
         cmocka_unit_test_teardown(users, clean_up),
         cmocka_unit_test_teardown(choices, clean_up),
