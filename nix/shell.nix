@@ -16,6 +16,8 @@
   openssl,
   qemu,
   shellcheck,
+  spin,
+  strace,
   uplot,
   omniscient,
 }:
@@ -37,6 +39,8 @@ mkShell {
     openssl
     qemu
     shellcheck
+    spin
+    strace
   ];
   # make takes these, and leaves npm out of the page.
   UPLOT = "${uplot}";

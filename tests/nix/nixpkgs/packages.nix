@@ -67,6 +67,8 @@ let
     "qemu"
     "qrencode"
     "shellcheck"
+    "spin"
+    "strace"
   ];
   packages =
     builtins.listToAttrs (
