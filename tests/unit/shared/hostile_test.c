@@ -189,7 +189,7 @@ static const struct header_field header_fields[] = {
     H(reserved_name, false),
     H(version, true), /* changes at any time: never believed */
     H(state, false),  /* 1 and 2 */
-    H(owner, false), /* this and the next three have a meaning between machines only */
+    H(owner, false),  /* this and the next three have a meaning between machines only */
     H(heartbeat, false),
     H(epoch, false),
     H(bell, false),

@@ -8,6 +8,7 @@
 
 #include <omni/wait.h>
 
+#include "shared/atomics.h"
 #include "shared/publisher_internal.h"
 
 #define MILLISECOND_NS 1000000u
@@ -235,6 +236,22 @@ static void an_empty_region_is_no_error_but_not_yet(void **state) {
     assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EAGAIN);
     assert_non_null(strstr(problem.text, "nothing has been published"));
     assert_null(observer);
+}
+
+/* Its builder died, or is not done yet. */
+static void half_a_segment_is_not_believed(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem;
+    omni_store_relaxed(&publisher->header->layout_version, 0);
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EAGAIN);
+    assert_non_null(strstr(problem.text, "still being built"));
+    omni_publisher_close(publisher);
+    /* And it is no reason for anybody not to build there. */
+    publisher = must_open_at(&place);
+    omni_observer_detach(must_attach_at(&place, false));
+    omni_publisher_close(publisher);
 }
 
 static void the_regions_name_must_be_the_sources(void **state) {
@@ -488,7 +505,9 @@ struct yard {
     struct omni_header headers[2];
     struct omni_table tables[2];
     _Atomic bool stop;
-    _Atomic uint64_t read[2], torn, stale, not_yet, accused;
+    uint64_t builds;
+    uint32_t distance; /* from a segment's epoch to its instance: both count the builds */
+    _Atomic uint64_t read[2], torn, stale, not_yet, accused, looked, mixed;
     char accusation[256];
 };
 
@@ -530,6 +549,26 @@ static void *read_on(void *context) {
     return NULL;
 }
 
+/* What an attach relies on: who finds an epoch and, after it, a layout version finds that segment and
+ * no other behind them. */
+static void *look_on(void *context) {
+    struct yard *yard = context;
+    const struct omni_header *header = yard->publisher->header;
+    while (!yard->stop) {
+        uint32_t epoch = omni_load_relaxed(&header->epoch);
+        omni_fence_machines();
+        uint32_t built = omni_load_relaxed(&header->layout_version);
+        omni_fence_machines();
+        uint32_t instance = omni_load_relaxed((const uint32_t *)&header->instance);
+        omni_fence_machines();
+        if (built == 0 || omni_load_relaxed(&header->epoch) != epoch)
+            continue;
+        yard->looked++;
+        yard->mixed += instance - epoch != yard->distance;
+    }
+    return NULL;
+}
+
 static void publish_either(struct yard *yard, size_t which) {
     union {
         struct parcel parcel;
@@ -544,7 +583,7 @@ static void publish_either(struct yard *yard, size_t which) {
 }
 
 static void rebuild(struct yard *yard, size_t which) {
-    yard->headers[which].instance++;
+    yard->headers[which].instance = ++yard->builds;
     yard->publisher->tick = 0;
     yard->publisher->version = 0;
     omni_publisher_settle(yard->publisher, yard->publisher->segment.bytes, &yard->headers[which]);
@@ -568,30 +607,33 @@ static void open_yard(struct yard *yard, const struct scratch *scratch) {
 
 static void nobody_takes_one_segment_for_another(void **state) {
     static struct yard yard;
-    pthread_t readers[2];
+    pthread_t readers[3];
     memset(&yard, 0, sizeof yard);
     open_yard(&yard, *state);
-    for (size_t i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &yard), 0);
+    rebuild(&yard, 0);
+    yard.distance = (uint32_t)yard.builds - yard.publisher->header->epoch;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, i < 2 ? read_on : look_on, &yard), 0);
     uint64_t seed = 7;
-    uint64_t builds = 0;
     /* Until there was enough of everything; slow machines take longer. */
-    while (yard.read[0] < 20000 || yard.read[1] < 20000 || yard.stale < 2000 || builds < 4000) {
-        size_t which = builds++ % 2;
+    while (yard.read[0] < 20000 || yard.read[1] < 20000 || yard.stale < 2000 ||
+           yard.builds < 8000 || yard.looked < 20000) {
+        size_t which = yard.builds % 2;
         rebuild(&yard, which);
         for (uint64_t n = chance(&seed) % 400; n > 0; n--)
             publish_either(&yard, which);
-        if (builds % 8 == 0)
+        if (yard.builds % 8 == 0)
             sched_yield();
     }
     yard.stop = true;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 3; i++)
         pthread_join(readers[i], NULL);
     print_message("%llu builds, %llu + %llu ticks read, %llu times stale, %llu not yet\n",
-                  (unsigned long long)builds, (unsigned long long)yard.read[0],
+                  (unsigned long long)yard.builds, (unsigned long long)yard.read[0],
                   (unsigned long long)yard.read[1], (unsigned long long)yard.stale,
                   (unsigned long long)yard.not_yet);
     assert_int_equal(yard.torn, 0);
+    assert_int_equal(yard.mixed, 0);
     if (yard.accused != 0)
         fail_msg("called corrupt %llu times: %s", (unsigned long long)yard.accused,
                  yard.accusation);
@@ -725,6 +767,7 @@ int main(void) {
         TEST(too_small_a_region_says_how_much_is_needed),
         TEST(what_is_no_region_is_not_written_over),
         TEST(an_empty_region_is_no_error_but_not_yet),
+        TEST(half_a_segment_is_not_believed),
         TEST(the_regions_name_must_be_the_sources),
         TEST(links_and_strangers_are_refused),
         TEST(a_second_one_is_refused_while_the_first_lives),
