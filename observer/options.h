@@ -107,6 +107,14 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "how loud, beside what the mixer says")                                                      \
     X(flag, sound, 's', "", "no", 0, 0, serve,                                                     \
       "play chicken sounds from the start; visitors can switch them on and off")                   \
+    X(texts, ivshmem, 0, "SOCKET", "", 0, 0, serve,                                                \
+      "be the shared-memory server that virtual machines (QEMU's ivshmem-doorbell) connect to at " \
+      "this socket, and show the robot in them; repeatable, up to 8")                              \
+    X(size, ivshmem_size, 0, "SIZE", "1MiB", 4096, 1073741824, serve,                              \
+      "the memory that such machines share, a power of two")                                       \
+    X(choice, ivshmem_wait, 0, "bell|poll", "bell", 0, 0, serve,                                   \
+      "bell: a machine is asked to ring when its next tick is wanted; poll: it is left in peace, " \
+      "and its memory looked at when a tick should be there")                                      \
     X(flag, json, 'j', "", "no", 0, 0, list,                                                       \
       "one JSON object a line instead of a table")                                                 \
     X(decimal, rate, 'r', "HZ", "", 0.01, 100, watch,                                              \
@@ -165,6 +173,7 @@ struct options_span {
 
 /* The words of the choices, in their order. */
 enum options_require_token { OPTIONS_TOKEN_AUTO, OPTIONS_TOKEN_ALWAYS, OPTIONS_TOKEN_NEVER };
+enum options_ivshmem_wait { OPTIONS_IVSHMEM_BELL, OPTIONS_IVSHMEM_POLL };
 enum options_format { OPTIONS_FORMAT_JSON, OPTIONS_FORMAT_CSV };
 
 struct options_memory; /* what the values lie in */

@@ -17,7 +17,9 @@
 #include "door.h"
 #include "http.h"
 #include "hub.h"
+#include "ivshmem.h"
 #include "links.h"
+#include "machines.h"
 #include "sources.h"
 #include "speaker.h"
 #include "trim.h"
@@ -37,8 +39,10 @@ struct serve {
     uv_timer_t trim;
     struct hub *hub;
     struct speaker *speaker;
+    struct machines *machines;
     struct sources *sources;
     struct http *http;
+    struct omni_problem problem; /* why a part could not be opened, where it says so */
 };
 
 /* ---- who must show the token ---- */
@@ -101,8 +105,8 @@ static int load_token(struct serve *serve, struct omni_problem *problem) {
  * each that is allowed. */
 static void limit_files(const struct options *options) {
     struct rlimit files;
-    rlim_t needed =
-        options->max_clients * 5 / 4 + options->max_requests * 2 + SOURCES_MAX * 4 + FILES_BESIDE;
+    rlim_t needed = options->max_clients * 5 / 4 + options->max_requests * 2 + SOURCES_MAX * 4 +
+                    FILES_BESIDE + options->ivshmem.count * (3 + 2 * IVSHMEM_GUESTS_MAX);
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return;
     files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
@@ -219,6 +223,16 @@ static int open_speaker(struct serve *serve) {
     return error;
 }
 
+static int open_machines(struct serve *serve) {
+    const struct options *options = serve->options;
+    struct machines_options how = {.sockets = options->ivshmem.items,
+                                   .count = options->ivshmem.count,
+                                   .directory = options->directory,
+                                   .bytes = options->ivshmem_size,
+                                   .use_bells = options->ivshmem_wait == OPTIONS_IVSHMEM_BELL};
+    return machines_open(&serve->machines, &serve->loop, &how, &serve->problem);
+}
+
 static int open_sources(struct serve *serve) {
     const struct options *options = serve->options;
     struct sources_options how = {.directory = options->directory,
@@ -227,10 +241,13 @@ static int open_sources(struct serve *serve) {
                                   .history_bytes = options->history,
                                   .regions = options->region.items,
                                   .region_count = options->region.count};
+    how.bells = machines_bells(serve->machines, &how.bell_count);
     struct sources_listener listener = speaker_listener(serve->speaker, hub_listener(serve->hub));
     int error = sources_open(&serve->sources, &serve->loop, &how, &listener);
-    if (error == 0)
-        hub_attach(serve->hub, serve->sources);
+    if (error < 0)
+        return error;
+    machines_attach(serve->machines, serve->sources);
+    hub_attach(serve->hub, serve->sources);
     return error;
 }
 
@@ -250,18 +267,21 @@ static const struct {
     const char *name;
     int (*open)(struct serve *serve);
 } parts[] = {
-    {"signals", watch_signals},    {"a timer", plan_trim},    {"the WebSocket side", open_hub},
-    {"the speaker", open_speaker}, {"sources", open_sources}, {"the HTTP side", open_http},
-    {"the door", open_door},
+    {"signals", watch_signals},           {"a timer", plan_trim},
+    {"the WebSocket side", open_hub},     {"the speaker", open_speaker},
+    {"the shared memory", open_machines}, {"sources", open_sources},
+    {"the HTTP side", open_http},         {"the door", open_door},
 };
 
 static int open_parts(struct serve *serve) {
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         int error = parts[i].open(serve);
-        if (error < 0) {
+        if (error < 0 && serve->problem.text[0] != '\0')
+            (void)fprintf(stderr, "%s\n", serve->problem.text);
+        else if (error < 0)
             (void)fprintf(stderr, "cannot start %s: %s\n", parts[i].name, strerror(-error));
+        if (error < 0)
             return error;
-        }
     }
     return 0;
 }
@@ -281,6 +301,7 @@ static bool close_parts(struct serve *serve) {
     http_close(serve->http);
     hub_close(serve->hub);
     bool is_alone = speaker_close(serve->speaker);
+    machines_close(serve->machines);
     sources_close(serve->sources);
     uv_walk(&serve->loop, close_own, serve);
     (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
@@ -302,7 +323,7 @@ static int run(struct serve *serve) {
         announce(serve);
         (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
     }
-    int code = error < 0 ? EXIT_RUNTIME : EXIT_DONE;
+    int code = error == 0 ? EXIT_DONE : serve->problem.text[0] != '\0' ? EXIT_USAGE : EXIT_RUNTIME;
     if (!close_parts(serve)) {
         (void)fflush(NULL);
         _exit(code); /* a thread is still inside libraries that exit() would take down */

@@ -12,6 +12,7 @@
 #include <omni/region.h>
 #include <omni/wait.h>
 
+#include "bell.h"
 #include "budget.h"
 #include "clock.h"
 #include "silence.h"
@@ -30,6 +31,8 @@ struct follower {
     struct omni_observer *reader;
     struct omni_table table; /* a copy: outlives the reader when the publisher comes back */
     struct omni_pacer pacer;
+    const struct sources_bell *doorbell; /* NULL: none */
+    struct bell bell;
     const char *region;   /* its address; NULL: a segment of the directory */
     uint64_t interval_ns; /* what the hub wants */
     uv_poll_t poll;       /* of the timer */
@@ -167,7 +170,7 @@ static bool is_over(const struct source *source) {
 static void look_why(struct follower *follower, uint64_t now_ns) {
     if (follower->stale || omni_observer_is_replaced(follower->reader))
         ask_for_scan(follower->owner);
-    else if (follower->pacer.misses > 1)
+    else if (follower->pacer.misses > 1 || follower->bell.is_asked)
         set_reason(follower, reason_now(follower, now_ns));
 }
 
@@ -179,11 +182,36 @@ static uint64_t next_look(const struct follower *follower, uint64_t now_ns) {
                                      : omni_pacer_next(&follower->pacer);
 }
 
-static void look(struct follower *follower) {
+/* Asks for a ring, and sleeps. Returns false where that is not the thing to do: there is news. */
+static bool sleep_by_bell(struct follower *follower, uint64_t now_ns) {
+    const struct sources_bell *doorbell = follower->doorbell;
+    if (doorbell == NULL || follower->behind || is_over(&follower->shown) ||
+        !bell_should_ask(&follower->bell, now_ns))
+        return false;
+    doorbell->listen(doorbell->context);
+    int error = omni_observer_ask_bell(follower->reader, doorbell->peer, doorbell->vector);
+    bell_asked(&follower->bell, error < 0, now_ns);
+    if (error < 0)
+        return false;
+    arm(follower, bell_next(&follower->bell, next_look(follower, now_ns), now_ns));
+    return true;
+}
+
+static void rest(struct follower *follower, uint64_t now_ns) {
+    if (sleep_by_bell(follower, now_ns))
+        return;
+    uint64_t next_ns = next_look(follower, now_ns);
+    if (follower->doorbell != NULL && !follower->behind && !is_over(&follower->shown))
+        next_ns = bell_next(&follower->bell, next_ns, now_ns);
+    arm(follower, next_ns);
+}
+
+static void look(struct follower *follower, enum bell_cause cause) {
     struct sources *sources = follower->owner;
     struct source *source = &follower->shown;
     int ticks = drain(follower);
     uint64_t now_ns = uv_hrtime();
+    source->looks++;
     omni_pacer_looked(&follower->pacer, now_ns, ticks > 0 ? &source->stamp : NULL);
     if (ticks > 0) {
         source->heard_ns = now_ns;
@@ -194,18 +222,33 @@ static void look(struct follower *follower) {
         follower->stale = ticks == -ESTALE;
         look_why(follower, now_ns);
     }
-    arm(follower, next_look(follower, now_ns));
+    bell_looked(&follower->bell, cause, ticks > 0, now_ns);
+    source->is_ringing = follower->bell.is_proven;
+    rest(follower, now_ns);
 }
 
 static void on_timer(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    look(poll->data);
+    struct follower *follower = poll->data;
+    if (!follower->bell.is_proven || !sleep_by_bell(follower, uv_hrtime()))
+        look(follower, BELL_TIME);
 }
 
 void sources_look(struct sources *sources, struct source *source) {
     (void)sources;
-    look((struct follower *)source);
+    look((struct follower *)source, BELL_OTHER);
+}
+
+void sources_rang(struct sources *sources, const struct sources_bell *bell) {
+    for (size_t i = 0; i < sources->count; i++) {
+        struct follower *follower = sources->followers[i];
+        if (follower->doorbell != bell || !follower->bell.is_asked)
+            continue;
+        follower->shown.rings++;
+        look(follower, BELL_RANG);
+        return;
+    }
 }
 
 /* ---- how often ---- */
@@ -230,8 +273,12 @@ void sources_want(struct sources *sources, struct source *source, uint64_t inter
     if (follower->interval_ns == interval_ns)
         return;
     follower->interval_ns = interval_ns;
-    omni_pacer_want(&follower->pacer, effective_interval(follower), uv_hrtime());
-    arm(follower, omni_pacer_next(&follower->pacer));
+    uint64_t now_ns = uv_hrtime();
+    omni_pacer_want(&follower->pacer, effective_interval(follower), now_ns);
+    bell_want(&follower->bell, effective_interval(follower), now_ns);
+    /* Who waits for the next tick already cannot hear of it sooner. */
+    if (!follower->bell.is_proven || !follower->bell.is_asked)
+        arm(follower, bell_next(&follower->bell, omni_pacer_next(&follower->pacer), now_ns));
 }
 
 /* ---- coming and going ---- */
@@ -319,10 +366,19 @@ static void start_following(struct follower *follower) {
     foreign_clock_start(&source->clock, source->facts.scope == OMNI_SCOPE_MACHINES, uv_hrtime());
     omni_pacer_start(&follower->pacer, source->facts.period_ns, effective_interval(follower),
                      uv_hrtime());
-    look(follower);
+    bell_start(&follower->bell, effective_interval(follower), uv_hrtime());
+    look(follower, BELL_OTHER);
 }
 
 static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem);
+
+/* `region` NULL, or one without a bell: NULL. */
+static const struct sources_bell *doorbell_of(const struct sources *sources, const char *region) {
+    for (size_t i = 0; i < sources->options.bell_count; i++)
+        if (sources->options.bells[i]->address == region)
+            return sources->options.bells[i]->listen != NULL ? sources->options.bells[i] : NULL;
+    return NULL;
+}
 
 static void come(struct sources *sources, struct omni_observer *reader, const char *region) {
     struct follower *follower = NULL;
@@ -338,6 +394,7 @@ static void come(struct sources *sources, struct omni_observer *reader, const ch
     }
     follower->seen = true;
     follower->region = region;
+    follower->doorbell = doorbell_of(sources, region);
     insert(sources, follower);
     uv_poll_start(&follower->poll, UV_READABLE, on_timer);
     sources->listener.came(sources->listener.context, &follower->shown);
@@ -422,7 +479,8 @@ static int attach(struct sources *sources, const char *name, bool is_region,
                   struct omni_observer **reader) {
     struct omni_observer_options options = {.directory = sources->options.directory,
                                             .trusted = sources->options.trusted,
-                                            .trusted_count = sources->options.trusted_count};
+                                            .trusted_count = sources->options.trusted_count,
+                                            .writable_bell = doorbell_of(sources, name) != NULL};
     struct omni_problem problem = {""};
     int error = omni_observer_attach(reader, name, &options, &problem);
     if (error < 0 && (is_region || (error != -ENOENT && error != -EAGAIN)))
@@ -558,6 +616,8 @@ static void scan(struct sources *sources) {
         sources->refusals[i].seen = false;
     for (size_t i = 0; i < sources->options.region_count; i++)
         meet_region(sources, sources->options.regions[i]);
+    for (size_t i = 0; i < sources->options.bell_count; i++)
+        meet_region(sources, sources->options.bells[i]->address);
     int error = omni_sources_each(sources->options.directory, meet, sources);
     /* A directory that is not there has no sources; it may come. One that cannot be read for the
      * moment (no descriptor is left) says nothing about them. */
@@ -673,6 +733,13 @@ static void encode_age(struct text *text, const struct source *source, uint64_t 
         encode_microseconds(text, now_ns > newest ? now_ns - newest : 0);
 }
 
+static void encode_waiting(struct text *text, const struct source *source) {
+    text_format(text, ",\"wait\":\"%s\",\"looks\":", source->is_ringing ? "bell" : "poll");
+    encode_u64(text, source->looks);
+    text_string(text, ",\"rings\":");
+    encode_u64(text, source->rings);
+}
+
 void source_encode(struct text *text, const struct source *source, uint64_t now_ns,
                    bool with_schema) {
     /* The name is of [A-Za-z0-9._-]: nothing to escape. */
@@ -688,6 +755,8 @@ void source_encode(struct text *text, const struct source *source, uint64_t now_
     encode_u64(text, source->ticks);
     text_string(text, ",\"lost\":");
     encode_u64(text, source->lost);
+    if (source->facts.scope == OMNI_SCOPE_MACHINES)
+        encode_waiting(text, source);
     if (with_schema) {
         text_string(text, ",\"schema\":");
         encode_schema(text, source->table);

@@ -55,6 +55,9 @@ struct source {
     struct foreign_clock clock; /* of its publisher: `stamp` is translated already */
     uint64_t ticks;             /* read so far, all instances */
     uint64_t lost;              /* published but never read by this observer, all instances */
+    uint64_t looks;             /* how often it was looked at, */
+    uint64_t rings;             /* and how often because its publisher rang */
+    bool is_ringing;            /* it is relied on to ring: nobody polls (bell.h) */
     void *hub;                  /* the hub's own */
     void *speaker;              /* the speaker's own */
 };
@@ -69,6 +72,17 @@ struct sources_listener {
     void (*event)(void *context, struct source *source, const struct event *event);
 };
 
+/* A doorbell: what wakes this process when the publisher at `address`, in another machine, has news
+ * (ivshmem.h). It is asked for only when a tick is wanted: bell.h. */
+struct sources_bell {
+    const char *address;
+    uint32_t peer; /* as whom the publisher rings this process */
+    uint32_t vector;
+    void (*listen)(void *context); /* sources_rang() is to be called at the next ring, once; those
+                                      before do not count. NULL: it is not to be rung */
+    void *context;
+};
+
 struct sources_options {
     const char *directory;
     const uid_t *trusted;
@@ -76,6 +90,8 @@ struct sources_options {
     size_t history_bytes;       /* per source */
     const char *const *regions; /* addresses, all of them between machines; must outlive this */
     size_t region_count;
+    const struct sources_bell *const *bells; /* more regions, with a doorbell; must outlive this */
+    size_t bell_count;
 };
 
 /* Starts looking. `listener` is copied. Returns 0 or -errno. */
@@ -88,6 +104,9 @@ void sources_close(struct sources *sources);
 /* How often somebody needs to be told of this source: at least every `interval_ns`, just after a
  * tick; 0: every tick; UINT64_MAX: nobody cares. */
 void sources_want(struct sources *sources, struct source *source, uint64_t interval_ns);
+
+/* It rang. */
+void sources_rang(struct sources *sources, const struct sources_bell *bell);
 
 /* Reads what is new right now, whatever the pace: for an answer that must not be old. The listener
  * hears of it as usual; no source comes or goes by it. */
