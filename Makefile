@@ -129,11 +129,13 @@ deploy:
 test:
 	@scripts/deps page build test
 	@for arch in armv7 aarch64 s390x; do scripts/deps cross $$arch || true; done
+	@scripts/deps vm || true
 	@$(MAKE) --no-print-directory programs
 	@scripts/test
 
 bench:
 	@scripts/deps page build bench
+	@scripts/deps vm || true
 	@$(MAKE) --no-print-directory programs benches
 	@for arch in $(PEER_ARCHES); do scripts/deps cross $$arch && $(MAKE) --no-print-directory ARCH=$$arch peers || true; done
 	@scripts/bench $(BUILD)
