@@ -18,6 +18,7 @@
   shellcheck,
   spin,
   strace,
+  sudo,
   uplot,
   omniscient,
 }:
@@ -41,6 +42,7 @@ mkShell {
     shellcheck
     spin
     strace
+    sudo
   ];
   # make takes these, and leaves npm out of the page.
   UPLOT = "${uplot}";

@@ -69,6 +69,7 @@ let
     "shellcheck"
     "spin"
     "strace"
+    "sudo"
   ];
   packages =
     builtins.listToAttrs (
