@@ -69,15 +69,18 @@ objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 OMNI     := $(BUILD)/libomni.a
 ROBOT    := $(BUILD)/omni-robot
+DRIVER_HOST := $(BUILD)/omni-driver-host
 OBSERVER := $(BUILD)/omni-observer
-EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(call sources,examples))
+SAMPLES  := $(wildcard examples/driver_*.c tests/drivers/*.c)
+EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(filter-out $(SAMPLES),$(call sources,examples)))
+DRIVERS  := $(SAMPLES:%.c=$(BUILD)/%.so)
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PEERS    := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/foreign/*.c))
 PEER_ARCHES := $(filter-out $(MACHINE),armv7 aarch64)
-PUBLIC   := guard handoff lock lockstep observe publish region ring schema segment wait
+PUBLIC   := driver guard handoff lock lockstep observe publish region ring schema segment wait
 # What the page is made with: npm's, in web/, unless they are named (as packagers do, who have no network).
 UPLOT    ?= web/node_modules/uplot
 ESBUILD  ?= web/node_modules/.bin/esbuild
@@ -91,19 +94,20 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs units helpers benches peers run deploy test bench lint format install clean deps help
+.PHONY: all programs units helpers drivers benches peers run deploy test bench lint format install install-driver-host clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: deps
 	@$(MAKE) --no-print-directory programs
 
-programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(EXAMPLES)
+programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(DRIVER_HOST) $(EXAMPLES) $(filter $(BUILD)/examples/%,$(DRIVERS))
 	@:
 units: $(UNIT)
-helpers: $(HELPERS) $(PLUGINS)
+helpers: $(HELPERS) $(PLUGINS) drivers
+drivers: $(DRIVERS)
 benches: $(BENCHES) peers
-peers: $(PEERS)
+peers: $(PEERS) $(DRIVER_HOST) drivers
 
 help:
 	@echo 'make            build everything into $(BUILD)/'
@@ -113,6 +117,7 @@ help:
 	@echo 'make test       all tests and checks          make bench    figures, as a table'
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
+	@echo 'make install-driver-host ARCH=...   only what runs drivers of another CPU (docs/drivers.md)'
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
 deps:
@@ -184,8 +189,14 @@ $(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(OMNI)
 	$(link) -lm -pthread
 $(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
+$(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(OMNI)
+	$(link) -pthread
 $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
 	$(link) -lm
+$(DRIVERS:%.so=%.o): ALL_CFLAGS += -fPIC
+$(DRIVERS): %.so: %.o
+	$(call say,link,$@)
+	$(quiet)$(CC) -shared $(filter-out -pie,$(ALL_LDFLAGS)) -o $@ $<
 
 # ---- the page, embedded: the same for every CPU ----------------------------------------------------
 
@@ -218,6 +229,8 @@ $(BUILD)/libbench.a: $(call objects,$(call sources,bench/parts))
 	$(archive)
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
+$(BUILD)/bench/driver: $(BUILD)/bench/driver.o $(BUILD)/libbench.a $(BUILD)/librobot.a $(OMNI)
+	$(link) -lm -pthread
 # What runs on other CPUs too needs no library but libomni.
 $(BUILD)/bench/foreign/%: $(BUILD)/bench/foreign/%.o $(OMNI)
 	$(link)
@@ -236,5 +249,10 @@ install: programs
 	install -m 644 $(OMNI) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	@$(MAKE) --no-print-directory install-driver-host
+
+# What omni-robot starts for drivers of that CPU; beside a robot of any other.
+install-driver-host: $(DRIVER_HOST)
+	install -D -m 755 $(DRIVER_HOST) $(DESTDIR)$(PREFIX)/lib/omniscient/$(ARCH:armv7l=armv7)/omni-driver-host
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,16 +3,19 @@
  *
  * Purpose
  *   Everything above this line is the same on every robot; everything below it is one file a board
- *   (board_sim.c: a simulated world). BOARDS lists them.
+ *   (board_sim.c: a simulated world; board_driver.c: a shared object of somebody else's). BOARDS
+ *   lists them.
  *
  * Calling sequence
- *     const struct board_kind *kind = board_find("sim");
+ *     struct board_setup setup = {...};
+ *     const struct board_kind *kind = board_find("sim", &setup.argument);
  *     struct board *board;
- *     int error = kind->open(&board, seed);
+ *     int error = kind->open(&board, &setup, &problem);
  *     sensor thread: error = kind->read_sensors(board, &reading); ...
  *     control loop:  error = kind->set_motors(board, powers); ...
  *     kind->close(board);
- *   In lockstep the control loop calls step() instead, and there is no sensor thread.
+ *   Where a board has sense(), the control loop calls that instead of read_sensors(), in lockstep
+ *   step(); then there is no sensor thread.
  *
  * Threads
  *   read_sensors() belongs to one thread and may block; set_motors() belongs to another and must
@@ -22,10 +25,14 @@
 #ifndef ROBOT_BOARD_H
 #define ROBOT_BOARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include <omni/schema.h>
 
 #include "behaviour.h"
 #include "drive.h"
+#include "status.h"
 
 struct board; /* each board's own */
 
@@ -33,16 +40,38 @@ struct board_reading {
     uint16_t range_mm[BEHAVIOUR_SENSORS]; /* 20 to 4000, at bearings -90, -45, 0, 45, 90 degrees */
 };
 
+/* What a board may need to know. */
+struct board_setup {
+    uint64_t seed;             /* for what a board makes up */
+    uint64_t period_ns;        /* of the control loop */
+    int priority;              /* SCHED_FIFO, of the board's own threads; 0: ordinary scheduling */
+    const char *argument;      /* what follows the colon of --board KIND:ARGUMENT, or NULL */
+    const char *directory;     /* where the robot's segment is; NULL: /dev/shm */
+    const char *name;          /* of the robot, which it owns by now */
+    const char *driver_config; /* board_driver.c only, as these below: text for the driver */
+    const char *driver_host;   /* the host program, or NULL: look for it */
+    bool isolate_driver;       /* in a process of its own in any case */
+};
+
 struct board_kind {
     const char *name;
+    bool takes_argument;
 
-    /* Makes the board ready, motors at zero. `seed` is for what a board makes up; a real one
-     * ignores it. May allocate. Returns 0 or -errno, *board untouched. */
-    int (*open)(struct board **board, uint64_t seed);
+    /* Makes the board ready, motors at zero. May allocate and start threads. What `setup` points to
+     * has to live as long as the board.
+     * Returns 0; -errno with a sentence in `problem` (may be NULL), *board untouched. */
+    int (*open)(struct board **board, const struct board_setup *setup,
+                struct omni_problem *problem);
 
     /* Waits for the next reading, at most 100 ms. Returns 0; -ETIMEDOUT where the sensors did not
      * answer; another -errno where the board is broken. */
     int (*read_sensors)(struct board *board, struct board_reading *reading);
+
+    /* Reads the sensors in the loop's thread, within the tick, instead of read_sensors(). Takes a
+     * bounded part of the period. NULL: read_sensors() it is.
+     * Returns 0, with the moment of the reading (CLOCK_MONOTONIC); -errno where there is no new one,
+     * outputs untouched. */
+    int (*sense)(struct board *board, struct board_reading *reading, uint64_t *read_ns);
 
     /* Lets `ns` nanoseconds pass in a world that the board makes up, and reads the sensors in the end:
      * for lockstep, where nothing happens in real time. In the loop's thread, instead of
@@ -51,25 +80,32 @@ struct board_kind {
      * answer. */
     int (*step)(struct board *board, uint64_t ns, struct board_reading *reading);
 
-    /* Commands the motors. Never blocks. Returns 0 or -errno. */
+    /* Commands the motors. Never blocks; beside sense(), it may take the rest of what that may.
+     * Returns 0 or -errno. */
     int (*set_motors)(struct board *board, struct drive_powers powers);
+
+    /* Fills in the fields of the status that only the board knows, in the loop's thread. NULL: there
+     * are none; they are 0. */
+    void (*report)(const struct board *board, struct robot_status *status);
 
     /* Releases everything; the motors stand still afterwards. NULL is fine. */
     void (*close)(struct board *board);
 };
 
-/* X(name): struct board_kind board_<name>, in board_<name>.c. The first one is the default. */
-#define BOARDS(X) X(sim)
+/* X(name, argument): struct board_kind board_<name>, in board_<name>.c; how its argument is written.
+ * The first one is the default. */
+#define BOARDS(X) X(sim, "") X(driver, ":PATH.so")
 
-#define BOARDS_DECLARE_(name) extern const struct board_kind board_##name;
+#define BOARDS_DECLARE_(name, argument) extern const struct board_kind board_##name;
 BOARDS(BOARDS_DECLARE_)
 #undef BOARDS_DECLARE_
 
-/* The board of that name, or NULL. */
-const struct board_kind *board_find(const char *name);
+/* The board of a text "KIND" or "KIND:ARGUMENT", and where in that text the argument begins (NULL:
+ * there is none). NULL where there is no such board, or it takes no argument. */
+const struct board_kind *board_find(const char *text, const char **argument);
 
-/* The names of all boards, with ", " between them. */
-#define BOARDS_NAME_(name) ", " #name
-#define BOARD_NAMES        (&(BOARDS(BOARDS_NAME_))[2])
+/* How all boards are written, with ", " between them. */
+#define BOARDS_NAME_(name, argument) ", " #name argument
+#define BOARD_NAMES                  (&(BOARDS(BOARDS_NAME_))[2])
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "board.h"
 #include "clock.h"
+#include "complain.h"
 #include "mailbox.h"
 #include "world.h"
 
@@ -28,12 +29,13 @@ struct board {
     uint64_t due_ns;
 };
 
-static int sim_open(struct board **board, uint64_t seed) {
+static int sim_open(struct board **board, const struct board_setup *setup,
+                    struct omni_problem *problem) {
     struct board *made = aligned_alloc(_Alignof(struct board), sizeof *made);
     if (made == NULL)
-        return -ENOMEM;
+        return complain(problem, -ENOMEM, "no memory for a simulated world");
     mailbox_init(&made->motors, sizeof(struct drive_powers));
-    world_start(&made->world, seed);
+    world_start(&made->world, setup->seed);
     made->simulated_ns = 0;
     made->due_ns = READING_PERIOD_NS;
     made->stepped_ns = clock_now_ns();

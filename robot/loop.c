@@ -42,18 +42,24 @@ static uint64_t age(uint64_t now_ns, uint64_t then_ns) {
     return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
-/* Where the sensor thread overtakes every try, the reading of the tick before is what is known: it
- * has its age, and must not be forgotten for one tick. */
-static void read_sensors(struct loop *loop) {
+static int newest_reading(struct loop *loop) {
     const struct loop_settings *settings = &loop->settings;
+    const struct board_kind *kind = settings->kind;
     if (settings->lockstep != NULL) {
-        if (settings->kind->step(settings->board, settings->period_ns, &loop->reading) == 0) {
+        int error = kind->step(settings->board, settings->period_ns, &loop->reading);
+        if (error == 0)
             loop->read_ns = loop->now_ns;
-            loop->ever_read = true;
-        }
-        return;
+        return error;
     }
-    if (sensor_newest(loop->settings.sensor, &loop->reading, &loop->read_ns) == 0)
+    if (kind->sense != NULL)
+        return kind->sense(settings->board, &loop->reading, &loop->read_ns);
+    return sensor_newest(settings->sensor, &loop->reading, &loop->read_ns);
+}
+
+/* Where there is none (silence, or the sensor thread overtakes every try), the reading of the tick
+ * before is what is known: it has its age, and must not be forgotten for one tick. */
+static void read_sensors(struct loop *loop) {
+    if (newest_reading(loop) == 0)
         loop->ever_read = true;
 }
 
@@ -77,6 +83,8 @@ static uint32_t bounded(uint64_t value) {
 static void publish(struct loop *loop, struct omni_time time) {
     struct robot_status *status = &loop->status;
     pilot_report(&loop->pilot, status);
+    if (loop->settings.kind->report != NULL)
+        loop->settings.kind->report(loop->settings.board, status);
     status->overruns = loop->pace.overruns;
     status->period = bounded(loop->pace.measured_ns / CLOCK_NS_A_MICROSECOND);
     status->jitter = bounded(pace_jitter_ns(&loop->pace) / CLOCK_NS_A_MICROSECOND);

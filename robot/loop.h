@@ -41,7 +41,7 @@ struct loop_settings {
     uint64_t seed;
     const struct board_kind *kind;
     struct board *board;
-    const struct sensor *sensor; /* in lockstep: NULL */
+    const struct sensor *sensor; /* in lockstep, or where the board has sense(): NULL */
     struct lockstep *lockstep;   /* NULL: real time */
     struct omni_publisher *publisher;
     const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */

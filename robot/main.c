@@ -46,6 +46,7 @@ struct session {
     struct sensor sensor; /* first: it has cache lines of its own */
     const struct options *options;
     const struct board_kind *kind;
+    const char *board_argument;
     struct omni_publisher *publisher;
     struct lockstep lockstep;
     struct board *board;
@@ -81,6 +82,28 @@ static int open_publisher(struct session *session) {
     return error < 0 ? refuse(problem.text) : 0;
 }
 
+static int priority(const struct options *options) {
+    return options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
+}
+
+static int open_board(struct session *session) {
+    const struct options *options = session->options;
+    struct board_setup setup = {
+        .seed = options->seed,
+        .period_ns = period_ns(options),
+        .priority = priority(options),
+        .argument = session->board_argument,
+        .directory = options->directory,
+        .name = options->name,
+        .driver_config = options->driver_config,
+        .driver_host = options->driver_host,
+        .isolate_driver = options->isolate_driver,
+    };
+    struct omni_problem problem;
+    int error = session->kind->open(&session->board, &setup, &problem);
+    return error < 0 ? refuse(problem.text) : 0;
+}
+
 static int open_lockstep(struct session *session) {
     const struct options *options = session->options;
     struct omni_problem problem;
@@ -113,6 +136,10 @@ static void explain_end(const struct session *session, int error) {
                       strerror(-error));
 }
 
+static bool has_sensor_thread(const struct session *session) {
+    return !session->options->lockstep && session->kind->sense == NULL;
+}
+
 static int run_loop(struct session *session) {
     const struct options *options = session->options;
     struct loop_settings settings = {
@@ -121,7 +148,7 @@ static int run_loop(struct session *session) {
         .seed = options->seed,
         .kind = session->kind,
         .board = session->board,
-        .sensor = options->lockstep ? NULL : &session->sensor,
+        .sensor = has_sensor_thread(session) ? &session->sensor : NULL,
         .lockstep = options->lockstep ? &session->lockstep : NULL,
         .publisher = session->publisher,
         .stop = &stop,
@@ -129,7 +156,7 @@ static int run_loop(struct session *session) {
     struct loop *loop = &session->loop;
     (void)fprintf(stderr, "Robot \"%s\" runs%s: %llu ticks a second, board %s, process %ld.\n",
                   options->name, options->lockstep ? " in lockstep" : "",
-                  (unsigned long long)options->tick_hz, session->kind->name, (long)getpid());
+                  (unsigned long long)options->tick_hz, options->board, (long)getpid());
     loop_init(loop, &settings);
     int error = loop_run(loop);
     explain_end(session, error);
@@ -141,10 +168,10 @@ static int run_loop(struct session *session) {
 }
 
 static int start_sensor(struct session *session) {
-    int priority = session->options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
-    if (session->options->lockstep)
+    if (!has_sensor_thread(session))
         return 0;
-    return sensor_start(&session->sensor, session->kind, session->board, priority);
+    return sensor_start(&session->sensor, session->kind, session->board,
+                        priority(session->options));
 }
 
 /* The name is taken before the board is touched: a second robot must not move the first one's
@@ -156,18 +183,16 @@ static int run(struct session *session) {
     status = open_publisher(session);
     if (status != 0)
         goto close_lockstep;
-    int error = session->kind->open(&session->board, session->options->seed);
-    if (error < 0) {
-        status = refuse_errno("The board cannot be opened", error);
+    status = open_board(session);
+    if (status != 0)
         goto close_publisher;
-    }
-    error = start_sensor(session);
+    int error = start_sensor(session);
     if (error < 0) {
         status = refuse_errno("The sensor thread cannot be started", error);
         goto close_board;
     }
     status = run_loop(session);
-    if (!session->options->lockstep)
+    if (has_sensor_thread(session))
         sensor_stop(&session->sensor);
 close_board:
     session->kind->close(session->board);
@@ -191,7 +216,8 @@ int main(int argc, char **argv) {
         (void)printf("omni-robot %s\n", OMNI_VERSION);
         return EXIT_STOPPED;
     }
-    struct session session = {.options = &options, .kind = board_find(options.board)};
+    struct session session = {.options = &options};
+    session.kind = board_find(options.board, &session.board_argument);
     if (session.kind == NULL) {
         (void)fprintf(stderr, "--board %s: no such board; there are: %s\n", options.board,
                       BOARD_NAMES);

@@ -175,8 +175,9 @@ static void print_preset(FILE *file, const struct rule *rule) {
     const void *member = (const char *)&presets + rule->offset;
     if (rule->kind == KIND_number)
         (void)fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)member);
-    if (rule->kind == KIND_text && *(const char *const *)member != NULL)
-        (void)fprintf(file, " (default %s)", *(const char *const *)member);
+    const char *text = rule->kind == KIND_text ? *(const char *const *)member : NULL;
+    if (text != NULL && text[0] != '\0')
+        (void)fprintf(file, " (default %s)", text);
 }
 
 static void print_rule(FILE *file, const struct rule *rule) {
@@ -185,7 +186,7 @@ static void print_rule(FILE *file, const struct rule *rule) {
     option_name(name, rule);
     (void)snprintf(left, sizeof left, "--%s %s", name,
                    rule->argument != NULL ? rule->argument : "");
-    (void)fprintf(file, "  %-16s %s", left, rule->prose);
+    (void)fprintf(file, "  %-22s %s", left, rule->prose);
     print_preset(file, rule);
     (void)fputc('\n', file);
 }

@@ -31,7 +31,13 @@
     X(number, seed, "N", 1, 0, UINT64_MAX,                                                         \
       "where the chances of the behaviour and of the simulated world begin")                       \
     X(text, name, "NAME", "robot", 0, 0, "name of the source that observers see")                  \
-    X(text, board, "BOARD", "sim", 0, 0, "the hardware: sim, a simulated world")                   \
+    X(text, board, "BOARD", "sim", 0, 0,                                                           \
+      "the hardware: sim, a simulated world; driver:PATH.so, a driver (docs/drivers.md)")          \
+    X(text, driver_config, "TEXT", "", 0, 0, "what the driver is told when it is opened")          \
+    X(flag, isolate_driver, NULL, false, 0, 0,                                                     \
+      "keep the driver in a process of its own, as one for another CPU is")                        \
+    X(text, driver_host, "FILE", NULL, 0, 0,                                                       \
+      "program that keeps the driver; else found beside this one, or installed")                   \
     X(text, directory, "DIR", NULL, 0, 0,                                                          \
       "where the segment appears; else $OMNI_DIRECTORY, else /dev/shm")                            \
     X(flag, lockstep, NULL, false, 0, 0,                                                           \

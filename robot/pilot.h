@@ -43,7 +43,8 @@ struct pilot pilot_start(uint64_t seed);
 /* One tick. The powers of the step before are taken to have worked for input->period_ns. */
 void pilot_step(struct pilot *pilot, const struct pilot_input *input);
 
-/* Fills every field but the loop's own (period, jitter, overruns, publish_cost). */
+/* Fills every field but the loop's own (period, jitter, overruns, publish_cost) and the board's own
+ * (driver_...). */
 void pilot_report(const struct pilot *pilot, struct robot_status *status);
 
 #endif

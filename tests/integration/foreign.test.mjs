@@ -3,12 +3,10 @@
 // be told so. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
 
 import assert from "node:assert/strict";
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 
+import { lacking } from "./cpus.mjs";
 import { ask, askJson } from "./raw.mjs";
 import { connect, openPlace, until, used } from "./support.mjs";
 
@@ -17,25 +15,6 @@ const BIG = "s390x";
 const TICKS = 300;
 const LOCKSTEP_TICKS = 5000;
 const SPECTRUM = 40; // elements, in tests/programs/publisher.c
-
-const project = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const CPUS = readFileSync(project("scripts/architectures"), "utf8").split("\n").map((line) => line.split(/ +/));
-
-/** What a CPU's programs lack to run here; undefined where nothing. */
-function lacking(arch) {
-  if (!existsSync(project(`build/${arch}/tests/programs/reader`))) return `nothing is built for ${arch}`;
-  const emulator = CPUS.find(([name]) => name === arch)[3];
-  return process.env.PATH.split(":").some((folder) => canRun(join(folder, emulator))) ? undefined : `there is no ${emulator}`;
-}
-
-function canRun(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** How the test of a CPU is run: or skipped, and why. */
 const options = (arch) => ({ timeout: 240_000, skip: lacking(arch) });

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { access, constants, copyFile, writeFile } from "node:fs/promises";
+import { access, constants, copyFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -42,11 +42,21 @@ test("make install puts everything below DESTDIR, and a program builds against i
   for (const file of ["lib/libomni.a", "include/omni/publish.h", "share/man/man1/omni-observer.1", "share/man/man1/omni-robot.1"])
     await access(join(image, "usr", file));
   await assert.rejects(access(join(image, "usr/include/omni/atomics.h")), "what is inside stays inside");
+  const [cpu] = await readdir(join(image, "usr/lib/omniscient"));
+  await access(join(image, "usr/lib/omniscient", cpu, "omni-driver-host"), constants.X_OK);
 
   const source = join(place.directory, "my_robot.c");
   await copyFile(join(ROOT, "examples/minimal_publisher.c"), source);
   await run("cc", [source, `-I${image}/usr/include`, `-L${image}/usr/lib`, "-lomni", "-lm", "-o", join(place.directory, "my_robot")]);
   await access(join(place.directory, "my_robot"), constants.X_OK);
+
+  // And a driver, which the installed robot keeps apart in the installed host.
+  const driver = join(place.directory, "loopback.so");
+  await copyFile(join(ROOT, "examples/driver_loopback.c"), join(place.directory, "loopback.c"));
+  await run("cc", ["-Wall", "-Wextra", "-Werror", `-I${image}/usr/include`, "-shared", "-fPIC", "-o", driver, join(place.directory, "loopback.c")]);
+  const args = ["--board", `driver:${driver}`, "--driver-config", "900", "--isolate-driver", "--directory", place.directory, "--ticks", "5"];
+  const { stderr } = await run(join(image, "usr/bin/omni-robot"), args);
+  assert.match(stderr, /open in process \d+/);
 });
 
 const ROVER = `

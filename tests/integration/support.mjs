@@ -25,7 +25,7 @@ import { WebSocket } from "ws";
 
 const PATIENCE_MS = 30_000;
 const PROCESS_ID_OFFSET = 100; // in a segment: shared/segment.h
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MACHINE = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" }[arch()] ?? arch();
 
 const OWN_BUILD = join(ROOT, "build", MACHINE);

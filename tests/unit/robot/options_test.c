@@ -49,6 +49,9 @@ static void defaults(void **state) {
     assert_int_equal(options.seed, 1);
     assert_string_equal(options.name, "robot");
     assert_string_equal(options.board, "sim");
+    assert_string_equal(options.driver_config, "");
+    assert_null(options.driver_host);
+    assert_false(options.isolate_driver);
     assert_null(options.directory);
     assert_false(options.realtime);
     assert_false(options.help);

@@ -126,10 +126,20 @@ static void signals_are_not_for_the_sensor_thread(void **state) {
 
 static void boards_are_found_by_name(void **state) {
     (void)state;
-    assert_ptr_equal(board_find("sim"), &board_sim);
-    assert_null(board_find("toaster"));
-    assert_null(board_find(""));
-    assert_string_equal(BOARD_NAMES, "sim");
+    const char *argument = "untouched";
+    assert_ptr_equal(board_find("sim", &argument), &board_sim);
+    assert_null(argument);
+    assert_ptr_equal(board_find("driver:/a:b.so", &argument), &board_driver);
+    assert_string_equal(argument, "/a:b.so");
+    assert_ptr_equal(board_find("driver:", &argument), &board_driver);
+    assert_string_equal(argument, "");
+    assert_ptr_equal(board_find("driver", &argument), &board_driver);
+    assert_null(argument);
+    static const char *const none[] = {"toaster", "",     ":",     "si",
+                                       "simm",    "sim:", "sim:x", "drive:x"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_null(board_find(none[i], &argument));
+    assert_string_equal(BOARD_NAMES, "sim, driver:PATH.so");
 }
 
 /* Farthest change of the reading straight ahead within so many readings of the simulated board. */
@@ -150,7 +160,7 @@ static unsigned change_within(struct board *board, int readings) {
 static void the_simulated_board_turns_when_told(void **state) {
     (void)state;
     struct board *board;
-    assert_int_equal(board_sim.open(&board, 3), 0);
+    assert_int_equal(board_sim.open(&board, &(struct board_setup){.seed = 3}, NULL), 0);
     assert_in_range(change_within(board, 10), 0, 25); /* noise */
     struct drive_powers spin = {{40, 40, 40}};
     assert_int_equal(board_sim.set_motors(board, spin), 0);

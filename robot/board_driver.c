@@ -1,0 +1,143 @@
+/*
+ * board_driver.c - the board behind a driver in a shared object (omni/driver.h)
+ *
+ * Where the driver is for this robot's own CPU, it is loaded into the robot: a call is a call. For
+ * another CPU, or where the user wants it kept apart, a host process has it (driver_remote.h). Both
+ * read and command within the tick.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <omni/region.h>
+
+#include "board.h"
+#include "clock.h"
+#include "complain.h"
+#include "driver.h"
+#include "driver_remote.h"
+
+static_assert(OMNI_DRIVER_SENSORS == BEHAVIOUR_SENSORS && OMNI_DRIVER_MOTORS == DRIVE_WHEELS,
+              "a driver is for this robot");
+
+struct board {
+    struct driver_remote *remote; /* NULL: the driver is in this process */
+    struct driver local;
+    char path[PATH_MAX];
+    char handoff[OMNI_PATH_BYTES];
+};
+
+/* ---- opening ---- */
+
+static int find_object(char path[PATH_MAX], const char *named, struct omni_problem *problem) {
+    if (named == NULL || named[0] == '\0')
+        return complain(problem, -EINVAL, "--board driver needs a path: --board driver:PATH.so");
+    if (realpath(named, path) == NULL)
+        return complain(problem, -errno, "--board driver:%s: %s", named, strerror(errno));
+    return 0;
+}
+
+static int open_remote(struct board *board, const struct board_setup *setup, const struct cpu *cpu,
+                       const struct cpu *own, struct omni_problem *problem) {
+    struct host_program program;
+    struct driver_keeper_settings settings = {
+        .driver = board->path,
+        .config = setup->driver_config,
+        .handoff = board->handoff,
+        .priority = setup->priority,
+    };
+    if (cpu->order != own->order)
+        return complain(problem, -ENOEXEC,
+                        "the driver %s is for %s, whose byte order is not that of this CPU (%s): "
+                        "they cannot work together",
+                        board->path, cpu->name, own->name);
+    int error = omni_region_path(board->handoff, setup->directory, OMNI_FILE_DRIVER, setup->name);
+    if (error < 0)
+        return complain(problem, error, "no place for a hand-off with the driver's host: %s",
+                        strerror(-error));
+    error = host_find(&program, cpu, cpu == own, setup->driver_host, problem);
+    if (error < 0)
+        return error;
+    return driver_remote_open(&board->remote, &settings, setup->period_ns, &program, problem);
+}
+
+static int open_one(struct board *board, const struct board_setup *setup,
+                    struct omni_problem *problem) {
+    const struct cpu *cpu = NULL;
+    const struct cpu *own = NULL;
+    int error = find_object(board->path, setup->argument, problem);
+    if (error == 0)
+        error = cpu_of_file(board->path, &cpu, problem);
+    if (error == 0)
+        error = cpu_of_file("/proc/self/exe", &own, problem);
+    if (error != 0)
+        return error;
+    if (cpu == own && !setup->isolate_driver && setup->driver_host == NULL)
+        return driver_open(&board->local, board->path, setup->driver_config, problem);
+    return open_remote(board, setup, cpu, own, problem);
+}
+
+static int driver_board_open(struct board **board, const struct board_setup *setup,
+                             struct omni_problem *problem) {
+    struct board *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return complain(problem, -ENOMEM, "no memory for a board");
+    int error = open_one(made, setup, problem);
+    if (error < 0) {
+        free(made);
+        return error;
+    }
+    *board = made;
+    return 0;
+}
+
+/* ---- in the tick ---- */
+
+static int driver_board_sense(struct board *board, struct board_reading *reading,
+                              uint64_t *read_ns) {
+    struct omni_driver_reading got;
+    uint64_t moment_ns = clock_now_ns();
+    int error = board->remote != NULL ? driver_remote_read(board->remote, &got, &moment_ns)
+                                      : driver_read(&board->local, &got);
+    if (error < 0)
+        return error;
+    memcpy(reading->range_mm, got.range_mm, sizeof reading->range_mm);
+    *read_ns = moment_ns;
+    return 0;
+}
+
+static int driver_board_set_motors(struct board *board, struct drive_powers powers) {
+    struct omni_driver_powers command = {{0}, 0};
+    memcpy(command.percent, powers.wheel, sizeof command.percent);
+    return board->remote != NULL ? driver_remote_drive(board->remote, command)
+                                 : driver_drive(&board->local, command);
+}
+
+static void driver_board_report(const struct board *board, struct robot_status *status) {
+    if (board->remote == NULL)
+        return;
+    struct driver_remote_facts facts = driver_remote_facts(board->remote);
+    status->driver_restarts = facts.restarts;
+    status->driver_silent = facts.silent;
+}
+
+static void driver_board_close(struct board *board) {
+    if (board == NULL)
+        return;
+    if (board->remote != NULL)
+        driver_remote_close(board->remote);
+    else
+        driver_close(&board->local);
+    free(board);
+}
+
+const struct board_kind board_driver = {
+    .name = "driver",
+    .takes_argument = true,
+    .open = driver_board_open,
+    .sense = driver_board_sense,
+    .set_motors = driver_board_set_motors,
+    .report = driver_board_report,
+    .close = driver_board_close,
+};

@@ -1,0 +1,86 @@
+#include "driver.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "complain.h"
+
+#define RANGE_MIN_MM 20u
+#define RANGE_MAX_MM 4000u
+
+/* A driver's errors are its word: 0 or negative, and small enough for strerror(). */
+static int error_of(int32_t result) {
+    if (result >= 0)
+        return 0;
+    return result > -4096 ? result : -EIO;
+}
+
+static int check(const struct omni_driver *functions, const char *path,
+                 struct omni_problem *problem) {
+    if (functions == NULL)
+        return complain(problem, -ELIBBAD, "%s is no driver: it has no symbol " OMNI_DRIVER_SYMBOL,
+                        path);
+    if (functions->version != OMNI_DRIVER_VERSION)
+        return complain(problem, -EPROTO,
+                        "%s is a driver of version %u, this robot takes version %u: build it with "
+                        "this robot's omni/driver.h",
+                        path, functions->version, OMNI_DRIVER_VERSION);
+    if (functions->open == NULL || functions->read_sensors == NULL ||
+        functions->set_motors == NULL || functions->close == NULL)
+        return complain(problem, -ELIBBAD, "%s is no complete driver: a function is missing", path);
+    return 0;
+}
+
+static int load(struct driver *driver, const char *path, struct omni_problem *problem) {
+    driver->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (driver->library == NULL)
+        return complain(problem, -ELIBBAD, "cannot load %s", dlerror());
+    driver->functions = dlsym(driver->library, OMNI_DRIVER_SYMBOL);
+    int error = check(driver->functions, path, problem);
+    if (error < 0)
+        (void)dlclose(driver->library);
+    return error;
+}
+
+int driver_open(struct driver *driver, const char *path, const char *config,
+                struct omni_problem *problem) {
+    struct driver made = {0};
+    int error = load(&made, path, problem);
+    if (error != 0)
+        return error;
+    error = error_of(made.functions->open(&made.state, config));
+    if (error < 0) {
+        (void)dlclose(made.library);
+        return complain(problem, error, "the driver %s cannot open its hardware: %s", path,
+                        strerror(-error));
+    }
+    *driver = made;
+    return 0;
+}
+
+int driver_read(struct driver *driver, struct omni_driver_reading *reading) {
+    struct omni_driver_reading got = {{0}, {0}};
+    int error = error_of(driver->functions->read_sensors(driver->state, &got));
+    if (error < 0)
+        return error;
+    for (int i = 0; i < OMNI_DRIVER_SENSORS; i++) {
+        if (got.range_mm[i] < RANGE_MIN_MM)
+            got.range_mm[i] = RANGE_MIN_MM;
+        if (got.range_mm[i] > RANGE_MAX_MM)
+            got.range_mm[i] = RANGE_MAX_MM;
+    }
+    *reading = got;
+    return 0;
+}
+
+int driver_drive(struct driver *driver, struct omni_driver_powers powers) {
+    return error_of(driver->functions->set_motors(driver->state, &powers));
+}
+
+void driver_close(struct driver *driver) {
+    (void)driver_drive(driver, (struct omni_driver_powers){{0}, 0});
+    driver->functions->close(driver->state);
+    (void)dlclose(driver->library);
+}

@@ -1,0 +1,141 @@
+/*
+ * main.c - omni-driver-host: loads a driver and calls it for a robot (driver_call.h)
+ *
+ *     omni-driver-host HAND-OFF DRIVER CONFIG ROBOT
+ *   HAND-OFF: the file of omni/handoff.h; ROBOT: the process id of the robot, which started this.
+ *
+ * Made for the driver's CPU, which need not be the robot's. Started by omni-robot only.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <omni/handoff.h>
+
+#include "../driver.h"
+#include "../driver_call.h"
+
+/* A signal that comes just before the sleep is found after it. */
+#define BETWEEN_LOOKS_NS 1000000000u
+
+/* For a driver that hangs when the robot is dead, and nobody is there any more to kill this. */
+#define LAST_SECONDS 1
+
+static volatile sig_atomic_t stop;
+
+static void end_soon(int signal) {
+    (void)signal;
+    stop = 1;
+    (void)alarm(LAST_SECONDS);
+}
+
+/* The robot's death is told by SIGTERM, so that the driver can still stop the motors. Returns false
+ * where the robot died before this was asked for. */
+static bool live_no_longer_than(pid_t robot) {
+    /* No SA_RESTART: the wait must end. */
+    struct sigaction action = {.sa_handler = end_soon};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGALRM, SIG_DFL);
+    return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == robot;
+}
+
+struct host {
+    struct omni_handoff *handoff;
+    struct driver_call *call;
+    const char *path;
+    const char *config;
+    struct driver driver;
+    bool is_open;
+    bool ends;
+};
+
+static int do_open(struct host *host) {
+    if (host->is_open)
+        return -EALREADY;
+    if (host->call->version != DRIVER_CALL_VERSION) {
+        (void)snprintf(host->call->problem.text, sizeof host->call->problem.text,
+                       "omni-driver-host is of another release than the robot (%u, expected %u): "
+                       "install both from the same",
+                       DRIVER_CALL_VERSION, host->call->version);
+        return -EPROTO;
+    }
+    int error = driver_open(&host->driver, host->path, host->config, &host->call->problem);
+    host->is_open = error == 0;
+    return error;
+}
+
+static int do_read(struct host *host) {
+    return host->is_open ? driver_read(&host->driver, &host->call->reading) : -ENODEV;
+}
+
+static int do_drive(struct host *host) {
+    return host->is_open ? driver_drive(&host->driver, host->call->powers) : -ENODEV;
+}
+
+static void close_driver(struct host *host) {
+    if (host->is_open)
+        driver_close(&host->driver);
+    host->is_open = false;
+}
+
+static int do_close(struct host *host) {
+    close_driver(host);
+    host->ends = true;
+    return 0;
+}
+
+typedef int wish_function(struct host *host);
+
+static wish_function *const wishes[CALL_WISHES] = {
+    [CALL_OPEN] = do_open,
+    [CALL_READ] = do_read,
+    [CALL_DRIVE] = do_drive,
+    [CALL_CLOSE] = do_close,
+};
+
+static int serve_one(struct host *host) {
+    uint32_t wish = host->call->wish;
+    host->call->result = wish < CALL_WISHES ? wishes[wish](host) : -ENOSYS;
+    return omni_handoff_answer(host->handoff);
+}
+
+static bool goes_on(int error) {
+    return error == -ETIMEDOUT || error == -EINTR;
+}
+
+static void serve(struct host *host) {
+    int error = 0;
+    while (!host->ends && stop == 0 && (error == 0 || goes_on(error))) {
+        error = omni_handoff_await_request(host->handoff, BETWEEN_LOOKS_NS);
+        if (error == 0 && stop == 0)
+            error = serve_one(host);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 5) {
+        (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
+        return 2;
+    }
+    struct host host = {.path = argv[2], .config = argv[3]};
+    struct omni_problem problem;
+    if (!live_no_longer_than((pid_t)strtol(argv[4], NULL, 10)))
+        return 1;
+    int error = omni_handoff_open(&host.handoff, argv[1], OMNI_HANDOFF_ANSWERER,
+                                  sizeof(struct driver_call), &problem);
+    if (error < 0) {
+        (void)fprintf(stderr, "omni-driver-host: %s\n", problem.text);
+        return 1;
+    }
+    host.call = omni_handoff_memory(host.handoff);
+    serve(&host);
+    close_driver(&host);
+    omni_handoff_close(host.handoff);
+    return 0;
+}

@@ -1,0 +1,119 @@
+/*
+ * recorder.c - a driver for tests: gives readings that are known in advance, writes down what it
+ * is told, and misbehaves on demand
+ *
+ * Its configuration is the path of a folder. There it appends to the file `log`, one line a call:
+ *   PROCESS open, PROCESS motors P P P, PROCESS close, PROCESS hang
+ * and while a file of that name exists there,
+ *   crash-open, fail-open     open() crashes, fails with EIO
+ *   crash, hang, slow, quiet  read_sensors() crashes, never returns, takes 8 ms, has nothing new
+ *   wild                      readings are 0, 19, 20, 4000 and 65535
+ *   refuse                    set_motors() fails with EIO
+ *
+ * The n-th reading of a process (from 0) is n % 3000 + 100 (i + 1) at sensor i.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <omni/driver.h>
+
+#define FOLDER_BYTES 400
+#define PATH_BYTES   (FOLDER_BYTES + 32)
+#define READINGS     3000
+
+static struct recorder {
+    char folder[FOLDER_BYTES];
+    int log;
+    unsigned readings;
+} recorder;
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void note(const char *format, ...) {
+    char text[64];
+    char line[96];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    int length = snprintf(line, sizeof line, "%ld %s\n", (long)getpid(), text);
+    if (write(recorder.log, line, (size_t)length) != length)
+        abort();
+}
+
+static bool shall(const char *what) {
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/%s", recorder.folder, what);
+    return access(path, F_OK) == 0;
+}
+
+static void hang(void) {
+    note("hang");
+    for (;;)
+        (void)pause();
+}
+
+static int32_t recorder_open(void **state, const char *config) {
+    char path[PATH_BYTES];
+    *state = &recorder;
+    (void)snprintf(recorder.folder, sizeof recorder.folder, "%s", config);
+    (void)snprintf(path, sizeof path, "%s/log", config);
+    if (shall("crash-open"))
+        abort();
+    if (shall("fail-open"))
+        return -EIO;
+    recorder.log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (recorder.log < 0)
+        return -errno;
+    note("open");
+    return 0;
+}
+
+static int32_t recorder_read_sensors(void *state, struct omni_driver_reading *reading) {
+    struct recorder *mine = state;
+    if (shall("crash"))
+        abort();
+    if (shall("hang"))
+        hang();
+    if (shall("quiet"))
+        return -EAGAIN;
+    if (shall("slow"))
+        (void)nanosleep(&(struct timespec){.tv_nsec = 8000000}, NULL);
+    if (shall("wild")) {
+        *reading = (struct omni_driver_reading){.range_mm = {0, 19, 20, 4000, 65535}};
+        return 0;
+    }
+    for (unsigned i = 0; i < OMNI_DRIVER_SENSORS; i++)
+        reading->range_mm[i] = (uint16_t)(mine->readings % READINGS + 100 * (i + 1));
+    mine->readings++;
+    return 0;
+}
+
+static int32_t recorder_set_motors(void *state, const struct omni_driver_powers *powers) {
+    (void)state;
+    if (shall("refuse"))
+        return -EIO;
+    note("motors %d %d %d", powers->percent[0], powers->percent[1], powers->percent[2]);
+    return 0;
+}
+
+static void recorder_close(void *state) {
+    (void)state;
+    note("close");
+    (void)close(recorder.log);
+}
+
+const struct omni_driver omni_driver = {
+    .version = OMNI_DRIVER_VERSION,
+    .open = recorder_open,
+    .read_sensors = recorder_read_sensors,
+    .set_motors = recorder_set_motors,
+    .close = recorder_close,
+};

@@ -1,0 +1,120 @@
+// Hardware drivers from shared objects (--board driver:PATH.so), of this machine's own CPU: in the robot itself, and kept
+// apart in a host process. What becomes of files that are no drivers. Other CPUs: foreign_driver.test.mjs.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+import { badDays, driver, goodDays, startSession } from "./driver_scenarios.mjs";
+import { BUILD, ROOT, openPlace } from "./support.mjs";
+
+const options = { timeout: 120_000 };
+
+const inside = { name: "a driver in the robot", isHosted: false };
+const apart = { name: "a driver kept apart", isHosted: true, args: ["--isolate-driver"] };
+
+goodDays(inside, options);
+goodDays(apart, options);
+badDays(apart, options);
+
+/** The first bytes of a shared object for some CPU. */
+function elf({ width = 2, order = 1, machine, type = 3 }) {
+  const bytes = Buffer.alloc(64);
+  bytes.write("\x7fELF", "latin1");
+  bytes.set([width, order, 1], 4);
+  for (const [at, value] of [[16, type], [18, machine]]) order === 1 ? bytes.writeUInt16LE(value, at) : bytes.writeUInt16BE(value, at);
+  return bytes;
+}
+
+const REFUSALS = [
+  ["what is not there", undefined, /^--board driver:\S+: No such file or directory\n$/],
+  ["a text", Buffer.from("not a driver\n"), / is no shared object \(no ELF file\)\n$/],
+  ["an empty file", Buffer.alloc(0), / is no shared object \(no ELF file\)\n$/],
+  ["an object file", elf({ machine: 243, type: 1 }), / is an ELF file, but no shared object: link it with -shared\n$/],
+  ["one for a CPU of the other byte order", elf({ machine: 22, order: 2 }), / is for s390x, whose byte order is not that of this CPU .*: they cannot work together\n$/],
+  ["one for a CPU without a host program", elf({ machine: 243 }), /^the driver is for riscv64, and there is no omni-driver-host for that CPU: type make install-driver-host ARCH=riscv64 /],
+  ["one for a CPU that nobody knows", elf({ machine: 8 }), / is for a CPU that is not known here \(ELF machine 8\)\n$/],
+];
+
+for (const [what, content, sentence] of REFUSALS)
+  test(`${what} is refused as a driver, with one sentence`, options, async (t) => {
+    const place = await openPlace(t);
+    const file = join(place.directory, "driver.so");
+    if (content) await writeFile(file, content);
+    const robot = place.start("omni-robot", ["--directory", place.directory, "--board", `driver:${file}`]);
+    assert.deepEqual(await robot.ended, { code: 2, signal: null });
+    assert.match(robot.stderr, sentence);
+    assert.equal(robot.stderr.trimEnd().split("\n").length, 1);
+  });
+
+test("other mistakes with drivers are told as well", options, async (t) => {
+  const place = await openPlace(t);
+  const recorder = `driver:${driver("recorder")}`;
+  for (const [args, sentence] of [
+    [["--board", "driver"], /--board driver needs a path: --board driver:PATH\.so/],
+    [["--board", "driver:"], /--board driver needs a path: --board driver:PATH\.so/],
+    [["--board", "sim:x"], /--board sim:x: no such board; there are: sim, driver:PATH\.so/],
+    [["--board", recorder, "--lockstep"], /--lockstep: the board driver lives in real time/],
+    [["--board", recorder, "--driver-host", "/nowhere/host"], /--driver-host: there is no program \/nowhere\/host/],
+    [["--board", recorder, "--driver-host", driver("recorder")], /its host .* before it was open|cannot start/],
+    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`], /moody\.so is no driver: it has no symbol omni_driver/],
+    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`, "--isolate-driver"], /moody\.so is no driver: it has no symbol omni_driver/],
+  ]) {
+    const robot = place.start("omni-robot", ["--directory", place.directory, ...args, "--ticks", "3"]);
+    const { code } = await robot.ended;
+    assert.match(robot.stderr, sentence);
+    assert.ok(code === 2 || /before it was open/.test(robot.stderr), `${code} ${robot.stderr}`);
+  }
+});
+
+test("an installed robot finds the host program that was installed beside it", options, async (t) => {
+  const place = await openPlace(t);
+  const cpu = { x64: "x86_64", arm64: "aarch64", arm: "armv7" }[process.arch] ?? process.arch;
+  const [bin, lib] = [join(place.directory, "bin"), join(place.directory, "lib/omniscient", cpu)];
+  await mkdir(bin);
+  await mkdir(lib, { recursive: true });
+  await copyFile(join(BUILD, "omni-robot"), join(bin, "omni-robot"));
+  const args = ["--directory", place.directory, "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver", "--ticks", "3"];
+  const alone = place.start(relative(BUILD, join(bin, "omni-robot")), args);
+  assert.deepEqual(await alone.ended, { code: 2, signal: null });
+  assert.match(alone.stderr, /there is no omni-driver-host for that CPU: type make install-driver-host ARCH=/);
+  await copyFile(join(BUILD, "omni-driver-host"), join(lib, "omni-driver-host"));
+  const both = place.start(relative(BUILD, join(bin, "omni-robot")), args);
+  assert.deepEqual(await both.ended, { code: 0, signal: null }, both.stderr);
+  assert.match(both.stderr, /open in process \d+/);
+});
+
+test("a robot with a driver leaves nothing behind but its segment", options, async (t) => {
+  const session = await startSession(t, apart);
+  await session.see("it ticks", () => true);
+  assert.ok((await readdir(session.place.directory)).includes("omni-driver.robot"));
+  // Of a process group of its own: what a terminal's Ctrl-C ends is the robot, which then ends the host in order.
+  const [, , group] = (await readFile(`/proc/${session.host}/stat`, "utf8")).split(") ").at(-1).split(" ");
+  assert.equal(Number(group), session.host);
+  await session.robot.stop();
+  const left = (await readdir(session.place.directory)).filter((name) => name.startsWith("omni"));
+  assert.deepEqual(left.sort(), ["omni-lock.robot", "omni-sleepers.robot", "omni.robot"]);
+});
+
+test("the driver that the documentation shows is the example, and works in C++, too", options, async (t) => {
+  const page = await readFile(join(ROOT, "docs/drivers.md"), "utf8");
+  const [, shown] = /```c\n([^]*?)```/.exec(page);
+  assert.equal(shown, await readFile(join(ROOT, "examples/driver_loopback.c"), "utf8"));
+
+  const place = await openPlace(t);
+  const [source, object] = [join(place.directory, "plain.cpp"), join(place.directory, "plain.so")];
+  await writeFile(source, `
+#include <omni/driver.h>
+static int32_t open(void **, const char *) { return 0; }
+static int32_t read(void *, omni_driver_reading *reading) { reading->range_mm[2] = 1234; return 0; }
+static int32_t drive(void *, const omni_driver_powers *) { return 0; }
+static void close(void *) {}
+const struct omni_driver omni_driver = {OMNI_DRIVER_VERSION, 0, open, read, drive, close};
+`);
+  await promisify(execFile)("g++", ["-std=c++17", "-Wall", "-Wextra", "-Werror", `-I${join(BUILD, "include")}`, "-shared", "-fPIC", "-Wl,--as-needed", "-o", object, source]);
+  const robot = place.start("omni-robot", ["--directory", place.directory, "--board", `driver:${object}`, "--ticks", "3"]);
+  assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+});
