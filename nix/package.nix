@@ -42,6 +42,7 @@ stdenv.mkDerivation {
       ../robot
       ../scripts
       ../shared
+      ../tests/drivers
       ../tests/plugins
       ../tests/programs
       ../tests/unit

@@ -14,6 +14,7 @@ import { BUILD, Program, openPlace, until } from "./support.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROGRAMS = ["omni-robot", "omni-observer"];
+const FILES = [...PROGRAMS, "omni-driver-host"];
 const IS_OWN = /build\/[^/-]+$/.test(BUILD);
 const MACHINE_OFFSET = 18; // of e_machine in an ELF header
 const AARCH64 = 183;
@@ -34,7 +35,7 @@ async function deploy(machine, variables = {}, { to = "root@robot", make = false
 async function otherBuild(place, name, changes) {
   const folder = join(place.directory, name);
   await mkdir(folder);
-  for (const program of PROGRAMS) {
+  for (const program of FILES) {
     const file = join(folder, program);
     await copyFile(join(BUILD, program), file);
     if (changes[program]) await writeFile(file, changes[program](await readFile(file)));
