@@ -31,6 +31,8 @@ ifeq ($(SANITIZE),address)
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SANITIZE),thread)
 SANITIZE_FLAGS := -fsanitize=thread -Wno-tsan
+else ifneq ($(SANITIZE),)
+$(error SANITIZE=$(SANITIZE): write address or thread)
 else
 ALL_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
@@ -39,7 +41,8 @@ endif
 # the compiler and PKG_CONFIG find by themselves).
 ifneq ($(ARCH)$(SUITE),$(MACHINE))
 TRIPLET := $(shell awk '$$1 == "$(ARCH)" { print $$3 }' scripts/architectures)
-$(if $(TRIPLET),,$(error no ARCH=$(ARCH) in scripts/architectures))
+$(if $(TRIPLET),,$(error ARCH=$(ARCH): write one of $(shell awk '!/^\#/ { print $$1 }' scripts/architectures); a Raspberry Pi is aarch64, \
+  with a 32-bit system armv7))
 SYSROOT ?= $(CURDIR)/build/sysroot/$(PLACE)
 ifneq ($(SYSROOT),)
 SYSROOT_MADE := $(SYSROOT)/.made-of
@@ -126,10 +129,11 @@ deps:
 run: all
 	@scripts/run $(BUILD) $(foreach address,$(LISTEN),--listen $(address))
 
-# Only what was typed counts: shells and others have variables of these names. What HOST has is asked there.
-typed = $(1)='$(if $(findstring command,$(origin $(1))),$($(1)))'
+# Only what was typed counts: shells and others have variables of these names. make hands it on in the environment, so
+# that no shell reads it as its own. What HOST has is asked there.
 deploy:
-	@$(foreach name,ARCH SUITE LISTEN PORT SSH BUILD,$(call typed,$(name))) scripts/deploy $(HOST)
+	@unset $(foreach name,HOST ARCH SUITE LISTEN PORT SSH BUILD,$(if $(findstring command,$(origin $(name))),,$(name))) _; \
+	scripts/deploy "$${HOST-}"
 
 test:
 	@scripts/deps page build test

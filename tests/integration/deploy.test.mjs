@@ -158,6 +158,14 @@ test("deploying: first, again, an upgrade, a broken connection", options, async 
     assert.match(said, /omni-robot does not stay up on root@robot/);
     assert.match(said, /no-such-option/);
   });
+
+  await t.test("one that has failed is not called well because nothing has changed", async () => {
+    assert.equal(await machine.ask("systemctl is-active omni-robot || true"), "failed");
+    const { code, said } = await deploy(machine);
+    assert.equal(code, 1, said);
+    assert.match(said, /omni-robot: unchanged, but it had failed: restarts/);
+    assert.match(said, /omni-robot does not stay up on root@robot/);
+  });
 });
 
 test("what cannot work is refused before anything is changed, and says what to type", options, async (t) => {
@@ -169,6 +177,9 @@ test("what cannot work is refused before anything is changed, and says what to t
     assert.match(said, pattern);
     assert.equal(await machine.ask("ls -A /usr/local/bin /etc/systemd/system 2>/dev/null; ls -A $TMPDIR"), "", said);
   };
+
+  for (const LISTEN of ["8099", "0.0.0.0", "127.0.0.1:99999", "127.0.0.1:80 10.0.0.1:80", "robot:8080"])
+    await t.test(`LISTEN=${LISTEN}`, () => refused(/write an address and a port, 127\.0\.0\.1:8080 or 0\.0\.0\.0:8080; nothing was changed/, { LISTEN }));
 
   await t.test("programs for another CPU", () =>
     refused(/runs no programs for ARCH=s390x: leave ARCH out, or say ARCH=/, { ARCH: "s390x" }, { make: true }));
@@ -204,7 +215,7 @@ test("what cannot work is refused before anything is changed, and says what to t
   await t.test("a machine that is not there", async () => {
     const { code, said } = await deploy(machine, { PORT: String(await freePort()) });
     assert.equal(code, 1);
-    assert.match(said, /root@robot cannot be reached: try ssh -p /);
+    assert.match(said, /root@robot cannot be reached: try ssh .*-p \d+ root@robot/);
   });
 });
 
