@@ -22,7 +22,8 @@ enum exit_code {
     EXIT_USAGE = 2,     /* command line, environment, config file, an address that is in use, a
                            source that takes no turns with us (dump --lockstep) */
     EXIT_NO_SOURCE = 3, /* watch and dump: there is no such source */
-    EXIT_ENDED = 4      /* dump: the publisher ended without a word, or its segment was removed */
+    EXIT_ENDED = 4      /* dump: the publisher ended without a word, its segment was removed, or
+                           another publisher has begun in its place */
 };
 
 int command_serve(const struct options *options);

@@ -179,9 +179,17 @@ static void leave_turns(struct dump *dump) {
 static int enter_turns(struct dump *dump) {
     const struct options *options = dump->options;
     struct omni_problem problem = {.text = ""};
+    const struct omni_source_facts *facts = omni_observer_facts(dump->look.observer);
     if (!options->lockstep)
         return 0;
-    int error = omni_lockstep_open(&dump->turns, options->directory, options->source,
+    if (facts->scope == OMNI_SCOPE_MACHINES) {
+        (void)fprintf(stderr,
+                      "--lockstep needs a kernel that both sides share, and %s is memory between "
+                      "machines: dump it without --lockstep\n",
+                      options->source);
+        return EXIT_USAGE;
+    }
+    int error = omni_lockstep_open(&dump->turns, options->directory, facts->name,
                                    OMNI_HANDOFF_ANSWERER, &problem);
     if (error == 0 && omni_handoff_is_connected(dump->turns) == 1)
         return 0;
@@ -204,11 +212,14 @@ static int enter_turns(struct dump *dump) {
 static int attach(struct dump *dump, bool patient) {
     struct omni_problem problem = {.text = ""};
     while (!dump->outlet.stop) {
-        int error = look_open(&dump->look, dump->options, dump->options->source, &problem);
+        const char *name = dump->options->source;
+        int error = patient
+                        ? look_open(&dump->look, dump->options, name, &problem)
+                        : look_open_soon(&dump->look, dump->options, name, &dump->outlet, &problem);
         if (error == 0)
             return start(dump) < 0 ? EXIT_RUNTIME : enter_turns(dump);
         if (error != -EAGAIN && !(error == -ENOENT && patient))
-            return look_explain(error, dump->options->source, &problem);
+            return look_explain(error, name, &problem);
         outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
     }
     return 0;
@@ -216,10 +227,20 @@ static int attach(struct dump *dump, bool patient) {
 
 /* ---- the end of a publisher ---- */
 
+/* A machine that was silent for so long that it counted as dead, and goes on: it was paused. */
+static bool lives_after_all(const struct dump *dump) {
+    return dump->look.clock.foreign && omni_observer_life(dump->look.observer) == OMNI_LIFE_OPEN &&
+           !omni_observer_is_replaced(dump->look.observer);
+}
+
+/* Returns 0 where there is something to read again, or the user had enough; or an exit code. */
 static int await_next_start(struct dump *dump) {
     leave_turns(dump);
-    while (!dump->outlet.stop && !omni_observer_is_replaced(dump->look.observer))
+    while (!dump->outlet.stop && !omni_observer_is_replaced(dump->look.observer)) {
+        if (lives_after_all(dump))
+            return 0;
         outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
+    }
     /* The encoder stands on the table of the look. */
     encoder_close(dump->encoder);
     dump->encoder = NULL;
@@ -228,12 +249,18 @@ static int await_next_start(struct dump *dump) {
 }
 
 static int explain_end(const struct dump *dump, const char *end) {
+    static const struct {
+        const char *end, *text;
+    } ends[] = {
+        {"died", "its publisher died; --follow waits for its next start"},
+        {"removed", "its segment was removed; --follow waits for its next start"},
+        {"replaced", "another publisher has begun in its place; --follow goes on with that one"},
+    };
     if (strcmp(end, "closed") == 0)
         return EXIT_DONE;
-    if (!dump->options->quiet)
-        (void)fprintf(stderr, "%s: its %s; --follow waits for its next start\n",
-                      dump->options->source,
-                      strcmp(end, "died") == 0 ? "publisher died" : "segment was removed");
+    for (size_t i = 0; !dump->options->quiet && i < sizeof ends / sizeof ends[0]; i++)
+        if (strcmp(end, ends[i].end) == 0)
+            (void)fprintf(stderr, "%s: %s\n", dump->options->source, ends[i].text);
     return EXIT_ENDED;
 }
 
@@ -290,10 +317,10 @@ static int step(struct dump *dump) {
     if (code != GO_ON)
         return code;
     if (error == -ESTALE)
-        return finish(dump, "removed");
+        return finish(dump, look_loss(&dump->look));
     uint64_t now = clock_now_ns();
     newest.time.monotonic_ns =
-        foreign_clock_translate(&dump->look.clock, newest.time.monotonic_ns, now);
+        foreign_clock_translate(&dump->look.clock, newest.time.monotonic_ns, 0, now);
     omni_pacer_looked(&dump->pacer, now, newest.version != 0 ? &newest : NULL);
     const char *end = sleep_until_next(dump);
     if (end != NULL)

@@ -27,10 +27,13 @@
 /* ---- what is known of one source ---- */
 
 struct finding {
-    const char *name;
-    const char *region; /* its address; "": a segment of the directory */
-    const char *state;  /* "live", "stopped", "refused" */
+    char name[OMNI_NAME_BYTES]; /* "": a region that says none */
+    const char *region;         /* its address; "": a segment of the directory */
+    const char *state;          /* "live", "stopped", "refused"; "": it is still looked at */
     const char *reason;
+    struct omni_problem problem;
+    struct look look;
+    uint64_t until_ns;              /* how long it is waited for: to be built, then to tick */
     const struct omni_table *table; /* NULL: refused, and what follows says nothing */
     struct omni_source_facts facts;
     struct omni_stamp stamp; /* version 0: no tick yet */
@@ -40,12 +43,12 @@ struct finding {
 };
 
 /* Reads the whole ring: its first and last tick tell the rate. */
-static void read_ring(struct finding *finding, const struct look *look) {
+static void read_ring(struct finding *finding) {
     struct omni_stamp first = {.version = 0};
     struct omni_stamp stamp;
     uint32_t most = finding->facts.slot_count;
     for (uint32_t i = 0; i < most; i++) {
-        if (omni_observer_next(look->observer, &stamp, look->payload) != 0)
+        if (omni_observer_next(finding->look.observer, &stamp, finding->look.payload) != 0)
             break;
         if (first.version == 0)
             first = stamp;
@@ -59,9 +62,9 @@ static void read_ring(struct finding *finding, const struct look *look) {
 
 /* How long a source is watched whose stamps say nothing of now: they are of the future, or of another
  * machine's clock. Then only one more tick tells. 0: there is no need. */
-static uint64_t watch_for_ns(const struct finding *finding, const struct look *look) {
+static uint64_t watch_for_ns(const struct finding *finding) {
     uint64_t limit_ns = silence_limit(finding->facts.period_ns);
-    if (look->clock.foreign)
+    if (finding->look.clock.foreign)
         return limit_ns < AGAIN_FOREIGN_NS || finding->facts.period_ns == 0 ? AGAIN_FOREIGN_NS
                : limit_ns < AGAIN_MOST_NS                                   ? limit_ns
                                                                             : AGAIN_MOST_NS;
@@ -70,33 +73,63 @@ static uint64_t watch_for_ns(const struct finding *finding, const struct look *l
     return limit_ns < AGAIN_MOST_NS ? limit_ns : AGAIN_MOST_NS;
 }
 
-static void look_again(struct finding *finding, struct look *look) {
-    uint64_t end_ns = finding->heard_ns + watch_for_ns(finding, look);
-    while (clock_now_ns() < end_ns && look_end(look) == NULL) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
-        look_compare_clocks(look);
-        if (omni_observer_next(look->observer, &finding->stamp, look->payload) == 0) {
-            finding->heard_ns = clock_now_ns();
-            return;
-        }
-    }
-}
-
-static void look_at(struct finding *finding, struct look *look) {
-    finding->facts = *omni_observer_facts(look->observer);
-    finding->table = omni_observer_table(look->observer);
-    look_compare_clocks(look);
-    read_ring(finding, look);
-    look_again(finding, look);
+static void conclude(struct finding *finding) {
     uint64_t now = clock_now_ns();
-    uint64_t newest = look_newest_ns(look, &finding->stamp, finding->heard_ns);
+    uint64_t newest = look_newest_ns(&finding->look, &finding->stamp, finding->heard_ns);
     finding->age_ns = now - newest;
-    finding->reason = look_reason(look, newest, now);
+    finding->reason = look_reason(&finding->look, newest, now);
     if (finding->stamp.version == 0 && finding->reason[0] == '\0')
         finding->reason = "silent";
     finding->state = finding->reason[0] == '\0' ? "live" : "stopped";
     if (finding->reason[0] != '\0')
         finding->rate = 0;
+}
+
+static void look_first(struct finding *finding) {
+    finding->facts = *omni_observer_facts(finding->look.observer);
+    finding->table = omni_observer_table(finding->look.observer);
+    memcpy(finding->name, finding->facts.name, sizeof finding->name);
+    look_compare_clocks(&finding->look);
+    read_ring(finding);
+    finding->until_ns = finding->heard_ns + watch_for_ns(finding);
+    if (finding->until_ns == finding->heard_ns)
+        conclude(finding);
+}
+
+static void look_again(struct finding *finding) {
+    struct look *look = &finding->look;
+    look_compare_clocks(look);
+    bool ticked = omni_observer_next(look->observer, &finding->stamp, look->payload) == 0;
+    if (ticked)
+        finding->heard_ns = clock_now_ns();
+    if (ticked || clock_now_ns() >= finding->until_ns || look_end(look) != NULL)
+        conclude(finding);
+}
+
+/* A region may be built just now; an empty one may stay so for ever. */
+static void attach(struct finding *finding, const struct options *options) {
+    bool is_region = finding->region[0] != '\0';
+    const char *name = is_region ? finding->region : finding->name;
+    int error = look_open(&finding->look, options, name, &finding->problem);
+    if (error == 0) {
+        look_first(finding);
+    } else if (error == -ENOENT && !is_region) {
+        finding->state = "gone"; /* since the directory was read */
+    } else if (error != -EAGAIN || !is_region || clock_now_ns() >= finding->until_ns) {
+        finding->state = "refused";
+        finding->reason = finding->problem.text;
+    }
+}
+
+/* One step further, which never waits. Returns whether it needs another. */
+static bool advance(struct finding *finding, const struct options *options) {
+    if (finding->state[0] != '\0')
+        return false;
+    if (finding->look.observer == NULL)
+        attach(finding, options);
+    else
+        look_again(finding);
+    return finding->state[0] == '\0';
 }
 
 /* ---- as a table: cells with tabs between, turned into columns for a terminal ---- */
@@ -114,8 +147,12 @@ static void put_region(struct text *text, const char *region) {
     text_string(text, region[0] != '\0' ? "\t" : "-\t");
 }
 
+static const char *shown_name(const struct finding *finding) {
+    return finding->name[0] != '\0' ? finding->name : finding->region;
+}
+
 static void put_row(struct text *text, const struct finding *finding) {
-    text_format(text, "%s\t%s\t", finding->name, finding->state);
+    text_format(text, "%s\t%s\t", shown_name(finding), finding->state);
     if (finding->table == NULL) {
         text_string(text, "-\t-\t-\t-\t-\t-\t");
     } else {
@@ -205,7 +242,7 @@ static void put_json_facts(struct text *text, const struct finding *finding) {
 
 static void put_json(struct text *text, const struct finding *finding) {
     text_string(text, "{\"name\":");
-    put_json_text(text, finding->name);
+    put_json_text(text, shown_name(finding));
     text_format(text, ",\"state\":\"%s\",\"reason\":", finding->state);
     put_json_text(text, finding->reason);
     if (finding->region[0] != '\0') {
@@ -219,37 +256,72 @@ static void put_json(struct text *text, const struct finding *finding) {
 
 /* ---- all of them ---- */
 
+/* So many are looked at side by side: what waits for one does not wait for the other. */
+enum { TOGETHER = 64 };
+
 struct listing {
     const struct options *options;
     struct text text;
     unsigned found;
+    struct finding findings[TOGETHER];
+    size_t count;
 };
 
-/* Whatever it is: a name of the directory, or an address. */
-static void list_it(struct listing *listing, const char *name, bool is_region) {
-    struct omni_problem problem = {.text = ""};
-    struct look look = {.observer = NULL};
-    struct finding finding = {.name = name, .region = is_region ? name : "", .state = "refused"};
-    int error = look_open(&look, listing->options, name, &problem);
-    if (error == -ENOENT && !is_region)
-        return; /* gone since the directory was read */
-    if (error < 0) {
-        finding.reason = problem.text;
-    } else {
-        finding.name = omni_observer_facts(look.observer)->name;
-        look_at(&finding, &look);
-    }
+static void put(struct listing *listing, const struct finding *finding) {
+    if (strcmp(finding->state, "gone") == 0)
+        return;
     if (listing->options->json)
-        put_json(&listing->text, &finding);
+        put_json(&listing->text, finding);
     else
-        put_row(&listing->text, &finding);
+        put_row(&listing->text, finding);
     listing->found++;
-    look_close(&look);
+}
+
+static bool advance_all(struct listing *listing) {
+    bool more = false;
+    for (size_t i = 0; i < listing->count; i++)
+        more |= advance(&listing->findings[i], listing->options);
+    return more;
+}
+
+/* Looks at those that were added until each is known, and lists them. */
+static void finish(struct listing *listing) {
+    while (advance_all(listing))
+        (void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+    for (size_t i = 0; i < listing->count; i++) {
+        put(listing, &listing->findings[i]);
+        look_close(&listing->findings[i].look);
+    }
+    listing->count = 0;
+}
+
+static void add(struct listing *listing, const char *name, const char *region) {
+    if (listing->count == TOGETHER)
+        finish(listing);
+    struct finding *finding = &listing->findings[listing->count++];
+    *finding =
+        (struct finding){.region = region, .state = "", .until_ns = clock_now_ns() + LOOK_BUILD_NS};
+    (void)snprintf(finding->name, sizeof finding->name, "%s", name);
+    (void)advance(finding, listing->options);
 }
 
 static int list_one(void *context, const char *name) {
-    list_it(context, name, false);
+    add(context, name, "");
     return 0;
+}
+
+static bool was_named_before(const struct options *options, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(options->region.items[i], options->region.items[index]) == 0)
+            return true;
+    return false;
+}
+
+static void list_regions(struct listing *listing) {
+    const struct options *options = listing->options;
+    for (size_t i = 0; i < options->region.count; i++)
+        if (!was_named_before(options, i))
+            add(listing, "", options->region.items[i]);
 }
 
 static int print(const struct options *options, const struct text *cells) {
@@ -281,15 +353,18 @@ static int report(const struct listing *listing) {
 }
 
 int command_list(const struct options *options) {
-    struct listing listing = {.options = options};
+    static struct listing listing; /* too large for a stack */
+    listing = (struct listing){.options = options};
     int error = omni_guard_install();
     text_open(&listing.text, 0);
     if (!options->json)
         text_string(&listing.text, headings);
     if (error == 0)
         error = omni_sources_each(options->directory, list_one, &listing);
-    for (size_t i = 0; error == 0 && i < options->region.count; i++)
-        list_it(&listing, options->region.items[i], true);
+    if (error == 0) {
+        list_regions(&listing);
+        finish(&listing);
+    }
     if (error < 0)
         (void)fprintf(stderr, "cannot read the directory %s: %s; choose another: --directory DIR\n",
                       options->directory, strerror(-error));

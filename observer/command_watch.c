@@ -15,9 +15,10 @@
 #include "outlet.h"
 #include "plain.h"
 
-#define RATE_TERMINAL 10.0
-#define RATE_LINES    1.0
-#define VALUE_WIDEST  48u /* columns; longer values are cut */
+#define RATE_TERMINAL  10.0
+#define RATE_LINES     1.0
+#define BETWEEN_CLOCKS (250 * CLOCK_NS_A_MILLISECOND)
+#define VALUE_WIDEST   48u /* columns; longer values are cut */
 
 /* xterm's, which every terminal of today understands. */
 #define SCREEN_ENTER "\033[?1049h\033[?25l\033[?7l" /* second screen, no cursor, no line wrap */
@@ -79,7 +80,9 @@ static void start(struct watch *watch, const struct look *look) {
  * to wait for. */
 static int attach(struct watch *watch, bool patient, struct omni_problem *problem) {
     struct look look;
-    int error = look_open(&look, watch->options, watch->options->source, problem);
+    const char *name = watch->options->source;
+    int error = patient ? look_open(&look, watch->options, name, problem)
+                        : look_open_soon(&look, watch->options, name, &watch->outlet, problem);
     if (error == 0)
         start(watch, &look);
     bool comes_later = error == -EAGAIN || (error == -ENOENT && patient);
@@ -107,7 +110,8 @@ static void refresh(struct watch *watch) {
         watch->heard_ns = now;
     if (error == 0)
         measure_rate(watch);
-    watch->reason = error == -ESTALE ? "removed" : look_reason(&watch->look, newest_ns(watch), now);
+    watch->reason = error == -ESTALE ? look_loss(&watch->look)
+                                     : look_reason(&watch->look, newest_ns(watch), now);
     if (watch->stamp.version == 0 && watch->reason[0] == '\0')
         watch->reason = "silent";
 }
@@ -283,6 +287,15 @@ static int show(struct watch *watch, bool interactive) {
     return outlet_write(&watch->outlet, text_bytes(&watch->text), watch->text.length);
 }
 
+/* Another machine's clock is looked at more often than its values: see foreign_clock.h. */
+static void rest(struct watch *watch, uint64_t until_ns) {
+    uint64_t soon_ns = clock_now_ns() + BETWEEN_CLOCKS;
+    bool foreign = watch->look.clock.foreign;
+    outlet_sleep(&watch->outlet, foreign && soon_ns < until_ns ? soon_ns : until_ns);
+    if (foreign)
+        look_compare_clocks(&watch->look);
+}
+
 static int run(struct watch *watch, bool interactive) {
     int error = 0;
     uint64_t next = clock_now_ns();
@@ -293,7 +306,7 @@ static int run(struct watch *watch, bool interactive) {
         next = next + watch->interval_ns > now ? next + watch->interval_ns : now;
         while (!watch->outlet.stop && !watch->outlet.resized && !watch->outlet.suspended &&
                clock_now_ns() < next)
-            outlet_sleep(&watch->outlet, next);
+            rest(watch, next);
         if (watch->outlet.suspended)
             suspend(watch);
     }

@@ -8,6 +8,11 @@
 #define WINDOW_NS (10 * CLOCK_NS_A_SECOND)
 #define STEP_NS   CLOCK_NS_A_SECOND /* more than any delay between a tick and a look at it */
 
+/* After that nobody was looking: this process was stopped, or its machine. */
+static bool was_away(const struct foreign_clock *clock, uint64_t period_ns, uint64_t now_ns) {
+    return clock->tick != 0 && now_ns - clock->looked_ns > STEP_NS + period_ns;
+}
+
 /* Of numbers modulo 2^64 that are near each other: the earlier one. */
 static uint64_t earlier(uint64_t a, uint64_t b) {
     return (int64_t)(a - b) < 0 ? a : b;
@@ -17,10 +22,12 @@ void foreign_clock_start(struct foreign_clock *clock, bool foreign, uint64_t now
     *clock = (struct foreign_clock){.foreign = foreign, .started_ns = now_ns};
 }
 
-/* Both wall clocks stood still for as long as it is since the tick, if they agree. */
-static void guess(struct foreign_clock *clock, const struct omni_stamp *newest,
+/* As old as the wall clocks say, if they agree; but it came after the last look, which found another. */
+static void guess(struct foreign_clock *clock, const struct omni_stamp *newest, uint64_t oldest_ns,
                   struct omni_time now) {
     uint64_t age_ns = now.wall_ns > newest->time.wall_ns ? now.wall_ns - newest->time.wall_ns : 0;
+    if (age_ns > oldest_ns)
+        age_ns = oldest_ns;
     clock->offset_ns = now.monotonic_ns - age_ns - newest->time.monotonic_ns;
 }
 
@@ -46,23 +53,33 @@ static void measure(struct foreign_clock *clock, uint64_t difference_ns, uint64_
 
 void foreign_clock_see(struct foreign_clock *clock, const struct omni_stamp *newest,
                        uint64_t period_ns, struct omni_time now) {
-    if (!clock->foreign || newest->tick == clock->tick)
+    if (!clock->foreign)
         return;
-    if (clock->tick == 0 && !clock->met)
-        guess(clock, newest, now);
+    uint64_t unseen_ns = clock->tick != 0 ? now.monotonic_ns - clock->looked_ns : UINT64_MAX;
+    bool away = was_away(clock, period_ns, now.monotonic_ns);
+    clock->looked_ns = now.monotonic_ns;
+    if (away) {
+        clock->met = false;
+        clock->started_ns = now.monotonic_ns;
+    }
+    if (newest->tick == clock->tick)
+        return;
+    if (clock->tick == 0 || away)
+        guess(clock, newest, unseen_ns, now);
     else
         measure(clock, now.monotonic_ns - newest->time.monotonic_ns, period_ns, now.monotonic_ns);
     clock->tick = newest->tick;
 }
 
 uint64_t foreign_clock_translate(const struct foreign_clock *clock, uint64_t monotonic_ns,
-                                 uint64_t now_ns) {
+                                 uint64_t earliest_ns, uint64_t now_ns) {
     if (!clock->foreign)
         return monotonic_ns;
     int64_t age = (int64_t)(now_ns - (monotonic_ns + clock->offset_ns));
     if (age <= 0)
         return now_ns;
-    return (uint64_t)age < now_ns ? now_ns - (uint64_t)age : 0;
+    uint64_t told_ns = (uint64_t)age < now_ns ? now_ns - (uint64_t)age : 0;
+    return told_ns > earliest_ns ? told_ns : earliest_ns;
 }
 
 uint64_t foreign_clock_newest(const struct foreign_clock *clock, const struct omni_stamp *newest,

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <omni/publish.h>
 #include <omni/region.h>
 
 #include "clock.h"
 #include "command.h"
+#include "outlet.h"
 #include "silence.h"
 
 /* ---- attaching ---- */
@@ -37,37 +37,8 @@ static void name_what_is_there(struct omni_problem *problem, const char *directo
     }
 }
 
-enum { BUILD_TRIES = 25, BUILD_PAUSE_NS = 20000000 };
-
 static bool is_address(const char *name) {
     return strchr(name, ':') != NULL && strncmp(name, "shm:", strlen("shm:")) != 0;
-}
-
-/* A region is built in place, which takes milliseconds; an empty one may stay so for ever. */
-static int attach_region(struct omni_observer **observer, const char *address,
-                         const struct omni_observer_options *how, struct omni_problem *problem) {
-    int error = omni_observer_attach(observer, address, how, problem);
-    for (int tries = 1; error == -EAGAIN && tries < BUILD_TRIES; tries++) {
-        (void)nanosleep(&(struct timespec){.tv_nsec = BUILD_PAUSE_NS}, NULL);
-        error = omni_observer_attach(observer, address, how, problem);
-    }
-    if (error != -EAGAIN)
-        return error;
-    char reason[sizeof problem->text];
-    memcpy(reason, problem->text, sizeof reason);
-    (void)snprintf(problem->text, sizeof problem->text, "%.100s: %.60s; --wait waits for it",
-                   address, reason);
-    return -ENOENT;
-}
-
-static int attach(struct omni_observer **observer, const char *name,
-                  const struct omni_observer_options *how, struct omni_problem *problem) {
-    if (is_address(name))
-        return attach_region(observer, name, how, problem);
-    int error = omni_observer_attach(observer, name, how, problem);
-    if (error == -ENOENT)
-        name_what_is_there(problem, how->directory, name);
-    return error;
 }
 
 int look_open(struct look *look, const struct options *options, const char *name,
@@ -75,8 +46,10 @@ int look_open(struct look *look, const struct options *options, const char *name
     struct omni_observer_options how = {.directory = options->directory,
                                         .trusted = options->trust.items,
                                         .trusted_count = options->trust.count};
-    struct look made = {.observer = NULL};
-    int error = attach(&made.observer, name, &how, problem);
+    struct look made = {.options = options, .name = name};
+    int error = omni_observer_attach(&made.observer, name, &how, problem);
+    if (error == -ENOENT && !is_address(name))
+        name_what_is_there(problem, how.directory, name);
     if (error < 0)
         return error;
     foreign_clock_start(&made.clock,
@@ -90,6 +63,23 @@ int look_open(struct look *look, const struct options *options, const char *name
     }
     *look = made;
     return 0;
+}
+
+int look_open_soon(struct look *look, const struct options *options, const char *name,
+                   struct outlet *outlet, struct omni_problem *problem) {
+    const uint64_t end_ns = clock_now_ns() + LOOK_BUILD_NS;
+    int error = look_open(look, options, name, problem);
+    while (error == -EAGAIN && is_address(name) && !outlet->stop && clock_now_ns() < end_ns) {
+        outlet_sleep(outlet, clock_now_ns() + LOOK_AGAIN_NS);
+        error = look_open(look, options, name, problem);
+    }
+    if (error != -EAGAIN || !is_address(name) || outlet->stop)
+        return error;
+    char reason[sizeof problem->text];
+    memcpy(reason, problem->text, sizeof reason);
+    (void)snprintf(problem->text, sizeof problem->text, "%.100s: %.60s; --wait waits for it", name,
+                   reason);
+    return -ENOENT;
 }
 
 int look_explain(int error, const char *name, const struct omni_problem *problem) {
@@ -119,11 +109,21 @@ uint64_t look_newest_ns(const struct look *look, const struct omni_stamp *newest
                         uint64_t heard_ns) {
     struct omni_stamp here = *newest;
     here.time.monotonic_ns =
-        foreign_clock_translate(&look->clock, newest->time.monotonic_ns, heard_ns);
+        foreign_clock_translate(&look->clock, newest->time.monotonic_ns, 0, heard_ns);
     return foreign_clock_newest(&look->clock, &here, heard_ns);
 }
 
 /* ---- life ---- */
+
+const char *look_loss(const struct look *look) {
+    struct omni_problem problem;
+    struct look next = {.observer = NULL};
+    if (!look->clock.foreign)
+        return "removed";
+    int error = look_open(&next, look->options, look->name, &problem);
+    look_close(&next);
+    return error == 0 || error == -EAGAIN ? "replaced" : "removed";
+}
 
 const char *look_end(const struct look *look) {
     /* A segment that was replaced may name a lock that its successor holds: ask for a goodbye
@@ -132,7 +132,7 @@ const char *look_end(const struct look *look) {
     if (life == OMNI_LIFE_CLOSED)
         return "closed";
     if (omni_observer_is_replaced(look->observer))
-        return "removed";
+        return look_loss(look);
     return life == OMNI_LIFE_DIED ? "died" : NULL;
 }
 

@@ -35,6 +35,7 @@ struct follower {
     struct bell bell;
     const char *region;   /* its address; NULL: a segment of the directory */
     uint64_t interval_ns; /* what the hub wants */
+    uint64_t told_ns;     /* the stamp of the newest tick, all instances: one history, in order */
     uv_poll_t poll;       /* of the timer */
     int timer;            /* timerfd: precise, unlike the loop's own timers */
     bool seen;            /* by the scan under way */
@@ -119,7 +120,8 @@ static void take(struct follower *follower, const struct omni_stamp *fresh, uint
     struct event_route route = {&follower->owner->listener, source};
     struct omni_stamp stamp = *fresh;
     stamp.time.monotonic_ns =
-        foreign_clock_translate(&source->clock, stamp.time.monotonic_ns, now_ns);
+        foreign_clock_translate(&source->clock, stamp.time.monotonic_ns, follower->told_ns, now_ns);
+    follower->told_ns = stamp.time.monotonic_ns;
     source->stamp = stamp;
     source->ticks++;
     source->lost += stamp.missed;
@@ -164,7 +166,11 @@ static void ask_for_scan(struct sources *sources);
 
 /* A publisher that is gone cannot tick: what comes in its place is found by the scan. */
 static bool is_over(const struct source *source) {
-    return strcmp(source->reason, "closed") == 0 || strcmp(source->reason, "died") == 0;
+    static const char *const ends[] = {"closed", "died", "replaced"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (strcmp(source->reason, ends[i]) == 0)
+            return true;
+    return false;
 }
 
 static void look_why(struct follower *follower, uint64_t now_ns) {
@@ -209,14 +215,18 @@ static void rest(struct follower *follower, uint64_t now_ns) {
 static void look(struct follower *follower, enum bell_cause cause) {
     struct sources *sources = follower->owner;
     struct source *source = &follower->shown;
+    uint64_t began_ns = uv_hrtime();
     int ticks = drain(follower);
     uint64_t now_ns = uv_hrtime();
     source->looks++;
     omni_pacer_looked(&follower->pacer, now_ns, ticks > 0 ? &source->stamp : NULL);
     if (ticks > 0) {
-        source->heard_ns = now_ns;
+        /* Not now: who is stopped in the middle of a look must not take what it finds for new. */
+        source->heard_ns = began_ns;
         if (is_fresh(follower, now_ns))
             set_reason(follower, "");
+        else if (!follower->behind)
+            set_reason(follower, reason_now(follower, now_ns));
         sources->listener.ticked(sources->listener.context, source, now_ns);
     } else {
         follower->stale = ticks == -ESTALE;
@@ -374,8 +384,8 @@ static void refuse(struct sources *sources, const char *name, const struct omni_
 
 /* `region` NULL, or one without a bell: NULL. */
 static const struct sources_bell *doorbell_of(const struct sources *sources, const char *region) {
-    for (size_t i = 0; i < sources->options.bell_count; i++)
-        if (sources->options.bells[i]->address == region)
+    for (size_t i = 0; region != NULL && i < sources->options.bell_count; i++)
+        if (strcmp(sources->options.bells[i]->address, region) == 0)
             return sources->options.bells[i]->listen != NULL ? sources->options.bells[i] : NULL;
     return NULL;
 }
@@ -543,10 +553,10 @@ static void meet_known(struct sources *sources, size_t index) {
         attach(sources, region != NULL ? region : follower->shown.name, region != NULL, &reader);
     if (error == 0)
         succeed(sources, index, reader);
-    else if (region != NULL && error == -EAGAIN)
-        set_reason(follower, "died"); /* or it is built just now: the next scan will tell */
-    else
+    else if (region == NULL || error != -EAGAIN)
         follower->seen = false;
+    else if (!is_over(&follower->shown))
+        set_reason(follower, "replaced"); /* it is built just now: the next scan will tell */
 }
 
 static bool has_room(struct sources *sources, const char *name) {
@@ -577,9 +587,14 @@ static int meet(void *context, const char *name) {
     return 0;
 }
 
+/* The same address may have been given twice. */
+static bool is_region(const struct follower *follower, const char *region) {
+    return follower->region != NULL && strcmp(follower->region, region) == 0;
+}
+
 static size_t index_of_region(const struct sources *sources, const char *region) {
     size_t index = 0;
-    while (index < sources->count && sources->followers[index]->region != region)
+    while (index < sources->count && !is_region(sources->followers[index], region))
         index++;
     return index;
 }

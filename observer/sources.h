@@ -15,7 +15,8 @@
  *
  * States
  *   live: ticks come. stopped: `reason` is "silent" (publisher there, but no ticks: silence.h),
- *   "closed" (it said goodbye) or "died" (it ended without a word). A source that stops stays, with
+ *   "closed" (it said goodbye), "died" (it ended without a word; between machines it may go on, if it
+ *   was paused) or "replaced" (a region is emptied, or being built by another publisher). A source that stops stays, with
  *   its last status, until its segment is removed. A segment that cannot be attached is a refusal:
  *   name and problem, told once, tried again when it changes.
  *
@@ -51,7 +52,7 @@ struct source {
     const char *reason;         /* "" while live */
     struct omni_stamp stamp;    /* of the newest tick read; version 0: none yet */
     unsigned char *payload;     /* of that tick */
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC when it was read */
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC when the look began that read it */
     struct foreign_clock clock; /* of its publisher: `stamp` is translated already */
     uint64_t ticks;             /* read so far, all instances */
     uint64_t lost;              /* published but never read by this observer, all instances */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <omni/publish.h>
+#include <omni/region.h>
 
 #include "board.h"
 #include "clock.h"
@@ -104,6 +105,19 @@ static int open_board(struct session *session) {
     return error < 0 ? refuse(problem.text) : 0;
 }
 
+/* shm: is as good as none: that it has the robot's own name is checked where it is opened. */
+static int check_region(const char *region, struct omni_problem *problem) {
+    struct omni_address address = {.place = OMNI_PLACE_SHM};
+    int error = region != NULL ? omni_address_parse(&address, region, problem) : 0;
+    if (error < 0 || address.place == OMNI_PLACE_SHM)
+        return error;
+    (void)snprintf(problem->text, sizeof problem->text,
+                   "--lockstep needs a kernel that both sides share, and %.100s is memory between "
+                   "machines: leave --region out",
+                   region);
+    return -EINVAL;
+}
+
 static int open_lockstep(struct session *session) {
     const struct options *options = session->options;
     struct omni_problem problem;
@@ -115,12 +129,10 @@ static int open_lockstep(struct session *session) {
                       session->kind->name);
         return EXIT_REFUSED;
     }
-    if (options->region != NULL) {
-        (void)fprintf(stderr,
-                      "--lockstep needs a kernel that both sides share: leave --region out\n");
-        return EXIT_REFUSED;
-    }
-    int error = lockstep_open(&session->lockstep, options->directory, options->name, &problem);
+    int error = check_region(options->region, &problem);
+    if (error < 0)
+        return refuse(problem.text);
+    error = lockstep_open(&session->lockstep, options->directory, options->name, &problem);
     return error < 0 ? refuse(problem.text) : 0;
 }
 

@@ -179,6 +179,7 @@ const REASON_WORDS = {
   closed: "its program ended and said goodbye",
   died: "its program ended without a word: it crashed or was killed",
   removed: "its segment was removed",
+  replaced: "another program begins in its place",
 };
 
 /** @param {string} reason of a stop */

@@ -2,53 +2,16 @@
 // and which of the kernel's means are never used (the two sides have no kernel in common). Real machines: tests/vm.
 
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { askJson, run } from "./raw.mjs";
-import { BUILD, connect, openPlace, until } from "./support.mjs";
+import { awaitState, command, listed, openRegion, publishAt } from "./region.mjs";
+import { BUILD, connect, openPlace, Program, until } from "./support.mjs";
 
 const options = { timeout: 180_000 };
-const PROCESS_ID_OFFSET = 100; // shared/segment.h
-
-/** A folder with an address in it. The folder of segments is another one: nothing of a region may appear there. */
-async function openRegion(t) {
-  const place = await openPlace(t);
-  const file = join(place.directory, "region");
-  return { place, file, address: `file:${file}` };
-}
-
-/** Starts something that publishes there, and waits until it does. */
-async function publishAt({ place, file, address }, program = "omni-robot", args = []) {
-  const started = place.start(program, ["--name", "robot", "--region", address, ...args]);
-  await until(`${program} publishes at ${address}`, async () => {
-    if (!started.isRunning) assert.fail(`${program} ended: ${started.stderr}`);
-    const bytes = await readFile(file).catch(() => Buffer.alloc(0));
-    return bytes.length > 256 && bytes.readUInt32LE(PROCESS_ID_OFFSET) === started.pid && bytes.readUInt32LE(192) !== 0;
-  });
-  return started;
-}
-
-async function command(place, ...args) {
-  const program = place.start("omni-observer", args);
-  const { code } = await program.ended;
-  return { code, stdout: program.stdout, stderr: program.stderr };
-}
-
-const listed = async ({ place, address }) => {
-  const { stdout } = await command(place, "list", "--json", "--directory", place.directory, "--region", address);
-  return stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line));
-};
-
-/** Waits until the observer shows the source so. */
-async function awaitState(observer, state, reason, accept = () => true) {
-  return until(`${state} ${reason}`, async () => {
-    const { sources } = await askJson(observer, "/api/sources");
-    const source = sources.find(({ name }) => name === "robot");
-    return source?.state === state && source.reason === reason && accept(source) && source;
-  });
-}
 
 test("a robot in a region is shown like any other, through its death and its next life", options, async (t) => {
   const region = await openRegion(t);
@@ -208,11 +171,21 @@ async function cannotTrace() {
   return run("strace", ["-f", "-o", "/dev/null", "true"]).then(() => undefined, (error) => `strace: ${error.message.split("\n")[0]}`);
 }
 
-/** Runs a program to its end, and returns its calls that could lock, wait, wake or map. */
-async function trace(place, file, ...args) {
+/** Runs a program to its end, and returns its calls that could lock, wait, wake or map. `during` gets the traced program
+    (whose stop() it may use) for one that does not end by itself. */
+async function trace(place, file, args, during = async () => {}) {
   const log = join(place.directory, "trace");
-  const calls = "trace=openat,close,mmap,mremap,futex,fcntl,flock";
-  await run("strace", ["-f", "-o", log, "-e", calls, join(BUILD, file), ...args], { timeout: 60_000 });
+  const words = ["-f", "-o", log, "-e", "trace=openat,close,mmap,mremap,futex,fcntl,flock", join(BUILD, file), ...args];
+  const strace = new Program(spawn("strace", words, { cwd: place.directory, env: { ...process.env, HOME: place.directory } }), `strace ${file}`);
+  place.programs.push(strace);
+  const pid = await until(`${file} is traced`, async () => {
+    if (!strace.isRunning) return -1;
+    const [child] = (await readFile(`/proc/${strace.pid}/task/${strace.pid}/children`, "utf8").catch(() => "")).split(" ");
+    return Number(child) > 0 && (await readFile(`/proc/${child}/comm`, "utf8").catch(() => "")).trim() !== "strace" && Number(child);
+  });
+  strace.stopTraced = () => process.kill(pid, "SIGTERM");
+  await during(strace);
+  assert.deepEqual(await strace.ended, { code: 0, signal: null }, strace.stderr);
   return (await readFile(log, "utf8")).split("\n");
 }
 
@@ -244,24 +217,40 @@ test("in a region neither side uses a futex or a file lock; on one kernel both a
   if (reason) return t.skip(reason);
   const region = await openRegion(t);
   const { place, file, address } = region;
-  // That the trace shows what it is to show: the same robot on one kernel.
-  const kernel = await trace(place, "omni-robot", "--directory", place.directory, "--ticks", "5");
+  // That the trace shows what it is to show: the same robot on one kernel, and who lists it.
+  const directory = ["--directory", place.directory];
+  const kernel = await trace(place, "omni-robot", [...directory, "--ticks", "5"]);
   assert.ok(kernel.some((line) => LOCKS.test(line)));
   assert.ok(kernel.some((line) => SHARED_WAKE.test(line)));
+  assert.ok((await trace(place, "omni-observer", ["list", ...directory])).some((line) => LOCKS.test(line)));
+  await rm(place.segment("robot"));
 
-  const publisher = await trace(place, "omni-robot", "--region", address, "--ticks", "20");
+  const traced = { publisher: await trace(place, "omni-robot", ["--region", address, "--ticks", "20"]) };
   // A publisher that waits for one that died, too.
   await (await publishAt(region)).stop("SIGKILL");
-  const heir = await trace(place, "omni-robot", "--region", address, "--ticks", "20");
+  traced.heir = await trace(place, "omni-robot", ["--region", address, "--ticks", "20"]);
   await publishAt(region);
-  const reader = await trace(place, "omni-observer", "dump", address, "--count", "50");
-  const list = await trace(place, "omni-observer", "list", "--region", address, "--directory", place.directory);
-  for (const lines of [publisher, heir, reader, list]) {
+  traced.dump = await trace(place, "omni-observer", ["dump", address, "--count", "50"]);
+  traced.list = await trace(place, "omni-observer", ["list", ...directory, "--region", address]);
+  traced.watch = await trace(place, "omni-observer", ["watch", address, "--rate", "20"], async (watch) => {
+    await watch.says(/( live tick [^]*){5}/);
+    watch.stopTraced();
+  });
+  const serve = ["serve", "--region", address, ...directory, "--listen", "127.0.0.1:0", "--token-file", join(place.directory, "token")];
+  traced.serve = await trace(place, "omni-observer", serve, async (observer) => {
+    const [link] = await observer.says(/http:\/\/\S+(?=\n)/);
+    const there = { url: new URL(link).origin, address: new URL(link).host };
+    const client = await connect(t, there);
+    client.send({ op: "subscribe", source: "robot" });
+    for (let i = 0; i < 20; i++) await client.wait(({ op, source }) => op === "status" && source === "robot");
+    observer.stopTraced();
+  });
+  for (const [name, lines] of Object.entries(traced)) {
     const mappings = mappingsOf(lines, file);
-    assert.equal(mappings.length, 1);
-    assert.deepEqual(futexesIn(lines, mappings), []);
-    assert.deepEqual(lines.filter((line) => SHARED_WAKE.test(line)), []);
+    assert.equal(mappings.length, 1, name);
+    assert.deepEqual(futexesIn(lines, mappings), [], name);
+    assert.deepEqual(lines.filter((line) => SHARED_WAKE.test(line)), [], name);
+    assert.deepEqual(lines.filter((line) => LOCKS.test(line)), [], name);
   }
-  for (const lines of [publisher, heir, reader]) assert.deepEqual(lines.filter((line) => LOCKS.test(line)), []);
   return undefined;
 });

@@ -218,6 +218,25 @@ static void first_call_begins_with_the_oldest(void **state) {
     omni_publisher_close(publisher);
 }
 
+static void every_ring_is_begun_at_its_oldest(void **state) {
+    static const uint32_t firsts[] = {0, UINT32_MAX - 20}; /* and across the wrap */
+    for (uint32_t slots = 2; slots <= 32; slots *= 2)
+        for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+            struct omni_publisher_options options = {.slot_count = slots,
+                                                     .first_version = firsts[i]};
+            struct omni_publisher *publisher = must_open(*state, "name", parcel_schema(), options);
+            for (uint64_t tick = 1; tick <= 3 * (uint64_t)slots; tick++) {
+                publish_parcels(publisher, 1);
+                struct omni_observer *observer = must_attach(*state, "name");
+                for (uint64_t held = tick < slots ? 1 : tick - slots + 2; held <= tick; held++)
+                    expect_next(observer, held, 0);
+                expect_nothing(observer);
+                omni_observer_detach(observer);
+            }
+            omni_publisher_close(publisher);
+        }
+}
+
 static void newest_passes_over_and_counts(void **state) {
     struct omni_publisher_options options = {.slot_count = 8};
     struct omni_publisher *publisher = must_open(*state, "name", parcel_schema(), options);
@@ -516,6 +535,7 @@ int main(void) {
         TEST(every_tick_is_given_once),
         TEST(reader_that_was_lapped_knows_how_many),
         TEST(first_call_begins_with_the_oldest),
+        TEST(every_ring_is_begun_at_its_oldest),
         TEST(newest_passes_over_and_counts),
         TEST(read_and_missed_add_up),
         TEST(read_and_missed_add_up_across_the_wrap),

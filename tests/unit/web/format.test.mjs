@@ -112,7 +112,7 @@ test("every claim has its word and its sentence, every reason too", () => {
     assert.match(explain(claim, source), /^.{10,}\.$/, claim);
   assert.equal(explain("live", source), "A tick every 20 ms, published by process 7.");
   assert.match(explain("stopped", source), /^tank stopped: .*crashed or was killed\.$/);
-  const words = ["silent", "closed", "died", "removed"].map(formatReason);
-  assert.equal(new Set(words).size, 4);
+  const words = ["silent", "closed", "died", "removed", "replaced"].map(formatReason);
+  assert.equal(new Set(words).size, 5);
   assert.equal(formatReason("on strike"), "on strike");
 });
