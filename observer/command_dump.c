@@ -18,6 +18,7 @@
 #define WRITE_EARLY      ((size_t)64 * 1024) /* bytes that are not held back until the ring is empty */
 #define BETWEEN_ATTACHES 100000000u          /* ns */
 #define BETWEEN_TURNS    50000000u           /* ns, that a signal may have to wait in lockstep */
+#define VAIN_MOST        20u                 /* turns in which the tick to be taken was not there */
 #define BETWEEN_CHECKS   100000000u          /* ns, of the publisher's life */
 
 struct dump {
@@ -31,6 +32,7 @@ struct dump {
     struct text line;
     bool for_terminal;
     uint32_t version;  /* of the last tick read */
+    unsigned vain;     /* turns in a row whose tick was not there */
     uint64_t tick;     /* the same; 0: none of this instance */
     uint64_t ticks;    /* written in all */
     uint64_t instance; /* of the last one; 0: none yet */
@@ -328,6 +330,20 @@ static int step(struct dump *dump) {
     return dump->outlet.stop ? EXIT_DONE : GO_ON;
 }
 
+/* A robot publishes before it asks. Where its tick is not there, somebody has changed its files. */
+static int await_tick(struct dump *dump) {
+    outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_TURNS);
+    if (dump->outlet.stop)
+        return EXIT_DONE;
+    if (++dump->vain < VAIN_MOST)
+        return GO_ON;
+    (void)fprintf(stderr,
+                  "%s: the tick that waits to be taken is not in its segment: the files omni.* or "
+                  "omni-step.* of it were changed; restart the robot\n",
+                  dump->options->source);
+    return EXIT_RUNTIME;
+}
+
 /* The tick is taken when it is written. One of another instance is of a robot that has come into the
  * place of this segment's: it is not ours to take. */
 static int take_turn(struct dump *dump) {
@@ -336,7 +352,10 @@ static int take_turn(struct dump *dump) {
     if (turn->instance != dump->instance)
         return finish(dump, "removed");
     int error = drain(dump, &newest);
-    if (error == 0 && dump->tick >= turn->tick)
+    if (error == 0 && dump->tick < turn->tick)
+        return await_tick(dump);
+    dump->vain = 0;
+    if (error == 0)
         (void)omni_handoff_answer(dump->turns);
     return error == -ESTALE ? finish(dump, "removed") : after_drain(dump, error);
 }

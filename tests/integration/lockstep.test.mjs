@@ -2,7 +2,7 @@
 // same run; and what happens when either side is stopped, slow, killed, or not there.
 
 import assert from "node:assert/strict";
-import { rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -235,4 +235,19 @@ test("a hand-off's file that was removed is made anew where nobody waits in it",
     return one.stdout !== "" ? one : undefined;
   });
   assert.deepEqual(await consumer.ended, { code: 0, signal: null }, consumer.stderr);
+});
+
+test("a tick that is not in the segment is not waited for by working, nor for ever", options, async (t) => {
+  const place = await openPlace(t);
+  const producer = await robot(place);
+  await producer.says(/There is no consumer/, "stderr");
+  const file = await open(join(place.directory, "omni-step.robot"), "r+");
+  await file.write(Buffer.alloc(8, 0xff), 0, 8, 192); // the tick that waits: shared/README.md
+  await file.close();
+  const consumer = consume(place);
+  assert.equal((await consumer.ended).code, 1);
+  assert.match(consumer.stderr, /^robot: the tick that waits to be taken is not in its segment/);
+  const stopped = consume(place);
+  await stopped.says(/"tick":1,/);
+  assert.deepEqual(await stopped.stop(), { code: 0, signal: null }, "it hears signals meanwhile");
 });
