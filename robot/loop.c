@@ -105,7 +105,8 @@ static int tick(struct loop *loop, bool last) {
     struct omni_time time = omni_time_now();
     loop->now_ns = loop->settings.lockstep != NULL ? loop->pace.deadline_ns : time.monotonic_ns;
     pace_woke(&loop->pace, loop->now_ns);
-    /* Where another robot has this one's place, it may have its motors, too. */
+    /* The region is another's now; the motors are still at this robot's wires. What they do nobody
+     * can see any more: off with them. */
     if (!omni_publisher_is_owner(loop->settings.publisher))
         return end_by(loop, LOOP_END_TAKEN_OVER, -ESTALE);
     decide(loop, last);

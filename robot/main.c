@@ -198,11 +198,14 @@ static int run(struct session *session) {
     status = open_board(session);
     if (status != 0)
         goto close_publisher;
+    /* The loop's ticks are signs of life; what comes before the first one may take its time. */
+    omni_publisher_beat(session->publisher);
     int error = start_sensor(session);
     if (error < 0) {
         status = refuse_errno("The sensor thread cannot be started", error);
         goto close_board;
     }
+    omni_publisher_beat(session->publisher);
     status = run_loop(session);
     if (has_sensor_thread(session))
         sensor_stop(&session->sensor);

@@ -58,13 +58,17 @@ static inline uint32_t omni_exchange(uint32_t *word, uint32_t value) {
  * an ordinary barrier is made. So this names the CPU's strongest barrier for memory, and stands
  * wherever the protocol on one kernel has a release or an acquire. */
 static inline void omni_fence_machines(void) {
+    /* A signal fence is for the compiler only: the CPU gets its barrier once, from the instruction
+     * before; where we know none, from the language's strongest fence. */
 #if defined __x86_64__ || defined __i386__
     __asm__ volatile("mfence" ::: "memory");
+    atomic_signal_fence(memory_order_seq_cst);
 #elif defined __aarch64__ || (defined __ARM_ARCH && __ARM_ARCH >= 7)
     __asm__ volatile("dmb sy" ::: "memory");
-#endif
-    /* For the compiler everywhere, and for the CPU elsewhere. */
+    atomic_signal_fence(memory_order_seq_cst);
+#else
     atomic_thread_fence(memory_order_seq_cst);
+#endif
 }
 
 /* A sleeper's half of the same bargain: my flag is up before I look at the version again. */

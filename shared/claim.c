@@ -14,6 +14,8 @@
 #define PAUSE_MOST_NS  50000000u
 #define BACK_OFF_NS    100000000u /* the longest, for who was overtaken */
 
+enum { LOST_MOST = 8 }; /* so often in a row what was written may be gone */
+
 static uint64_t now_ns(void) {
     return omni_time_now().monotonic_ns;
 }
@@ -42,52 +44,70 @@ static uint64_t watchful_rest(uint64_t *pause_ns) {
     return passed < 2 * meant ? passed : 2 * meant;
 }
 
-/* Until nobody owns the word, or its owner has shown no sign of life for long enough. */
-static int await_vacancy(const uint32_t *owner, const uint32_t *heartbeat, uint64_t end_ns) {
+/* What the two words said at one look. */
+struct sight {
+    uint32_t who, beat;
+};
+
+static struct sight look(const struct omni_claim *claim) {
+    return (struct sight){omni_load_relaxed(claim->owner), omni_load_relaxed(claim->heartbeat)};
+}
+
+/* Until nobody owns the word, or its owner has shown no sign of life for long enough. The last look
+ * is the last thing that happens in here: the caller stores its own number at once. */
+static int await_vacancy(const struct omni_claim *claim, uint64_t end_ns) {
     uint64_t pause_ns = PAUSE_FIRST_NS;
     uint64_t silent_ns = 0;
-    uint32_t who = omni_load_relaxed(owner);
-    uint32_t beat = omni_load_relaxed(heartbeat);
-    while (who != 0 && silent_ns < OMNI_OWNER_DEAD_NS) {
+    struct sight seen = look(claim);
+    while (seen.who != 0 && silent_ns < OMNI_OWNER_DEAD_NS) {
         if (now_ns() >= end_ns)
             return -EBUSY;
         silent_ns += watchful_rest(&pause_ns);
-        bool same = omni_load_relaxed(owner) == who;
-        if (same && omni_load_relaxed(heartbeat) != beat)
+        struct sight next = look(claim);
+        if (next.who == seen.who && next.beat != seen.beat)
             return -EBUSY;
-        if (!same)
+        if (next.who != seen.who)
             silent_ns = 0;
-        who = omni_load_relaxed(owner);
-        beat = omni_load_relaxed(heartbeat);
+        seen = next;
     }
     return 0;
 }
 
-/* Whoever looked before my number was visible has stored its own long before this time is over. */
-static bool still_stands(const uint32_t *owner, uint32_t mine) {
+/* Whoever looked before my number was visible has stored its own long before this time is over.
+ * Gets into *found what stood there last. */
+static bool still_stands(const struct omni_claim *claim, uint32_t mine, uint32_t *found) {
     uint64_t pause_ns = PAUSE_FIRST_NS;
     uint64_t end_ns = now_ns() + OMNI_OWNER_SETTLE_NS;
-    while (now_ns() < end_ns) {
-        (void)watchful_rest(&pause_ns);
-        if (omni_load_relaxed(owner) != mine)
+    do {
+        *found = omni_load_relaxed(claim->owner);
+        if (*found != mine)
             return false;
-    }
-    return true;
+        (void)watchful_rest(&pause_ns);
+    } while (now_ns() < end_ns);
+    *found = omni_load_relaxed(claim->owner);
+    return *found == mine;
 }
 
-int omni_claim_take(uint32_t *owner, const uint32_t *heartbeat, uint32_t *mine) {
-    uint64_t end_ns = now_ns() + OMNI_CLAIM_NS;
+int omni_claim_take(const struct omni_claim *claim, uint32_t *mine) {
+    uint64_t end_ns = now_ns() + claim->patience_ns;
     uint32_t number = chance() | 1;
-    for (;;) {
-        int error = await_vacancy(owner, heartbeat, end_ns);
+    unsigned lost = 0;
+    do {
+        uint32_t found = 0;
+        int error = await_vacancy(claim, end_ns);
         if (error < 0)
             return error;
-        omni_store_relaxed(owner, number);
+        omni_store_relaxed(claim->owner, number);
         omni_fence_machines();
-        if (still_stands(owner, number)) {
+        if (still_stands(claim, number, &found)) {
             *mine = number;
             return 0;
         }
+        /* Another publisher leaves its number there, not nothing. */
+        lost = found == 0 ? lost + 1 : 0;
+        if (lost == LOST_MOST)
+            return -EIO;
         rest(chance() % BACK_OFF_NS);
-    }
+    } while (now_ns() < end_ns);
+    return -EBUSY;
 }

@@ -11,8 +11,14 @@
  *   OMNI_OWNER_SETTLE_NS later. A read-modify-write would be shorter, but gets lost under emulation
  *   by one thread and faults on uncached memory of some CPUs (docs/adr/0010).
  *
+ * Limits
+ *   Nobody may need OMNI_OWNER_SETTLE_NS from its last look to its store, which follow each other at
+ *   once. Who is kept from running just there (a paused machine) takes the word from an owner that
+ *   lives: that one finds out before its next tick and ends (docs/adr/0010).
+ *
  * Cost
- *   Sleeps from 0.1 ms, doubling to 50 ms: never a whole core. At most OMNI_CLAIM_NS: never for ever.
+ *   Sleeps from 0.1 ms, doubling to 50 ms: never a whole core. Little more than `patience_ns` at
+ *   most: never for ever, whatever the two words do.
  */
 #ifndef OMNI_CLAIM_H
 #define OMNI_CLAIM_H
@@ -20,12 +26,19 @@
 #include <stdint.h>
 
 #define OMNI_OWNER_SETTLE_NS 50000000u
-#define OMNI_CLAIM_NS        10000000000u
+#define OMNI_CLAIM_NS        10000000000u /* a good patience */
 
-/* Takes the word `owner`. An owner whose heartbeat is seen to change is never disturbed; one whose
+struct omni_claim {
+    uint32_t *owner;
+    const uint32_t *heartbeat;
+    uint64_t patience_ns;
+};
+
+/* Takes the word `owner`. One whose heartbeat changes between two looks is not disturbed; one whose
  * heartbeat stands still for OMNI_OWNER_DEAD_NS (omni/publish.h) is replaced.
- * Returns 0, and the number that stands there now in *mine (never 0); -EBUSY where the owner lives,
- * or where others were faster each time until OMNI_CLAIM_NS had passed. */
-int omni_claim_take(uint32_t *owner, const uint32_t *heartbeat, uint32_t *mine);
+ * Returns 0, and the number that stands there now in *mine (never 0);
+ *   -EBUSY  the owner lives, or others were faster each time until the patience was over
+ *   -EIO    the word was 0 again each time: the memory does not keep what is written */
+int omni_claim_take(const struct omni_claim *claim, uint32_t *mine);
 
 #endif

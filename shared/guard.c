@@ -15,6 +15,7 @@ enum { GUARD_PLACES = 256 };
 struct place {
     _Atomic uintptr_t bytes;
     _Atomic size_t size;
+    _Atomic int protection;
     atomic_bool taken;
 };
 
@@ -25,10 +26,11 @@ static bool replace_by_zeros(uintptr_t address) {
     for (size_t i = 0; i < GUARD_PLACES; i++) {
         uintptr_t bytes = atomic_load(&places[i].bytes);
         size_t size = atomic_load(&places[i].size);
+        int protection = atomic_load(&places[i].protection);
         if (bytes == 0 || address < bytes || address - bytes >= size ||
             atomic_load(&places[i].bytes) != bytes)
             continue;
-        return mmap((void *)bytes, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+        return mmap((void *)bytes, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
                     0) != MAP_FAILED;
     }
     return false;
@@ -66,12 +68,13 @@ int omni_guard_install(void) {
     return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
 }
 
-int omni_guard_add(void *bytes, size_t size) {
+int omni_guard_add(void *bytes, size_t size, bool writable) {
     for (int i = 0; i < GUARD_PLACES; i++) {
         bool free_place = false;
         if (!atomic_compare_exchange_strong(&places[i].taken, &free_place, true))
             continue;
         atomic_store(&places[i].size, size);
+        atomic_store(&places[i].protection, writable ? PROT_READ | PROT_WRITE : PROT_READ);
         atomic_store(&places[i].bytes, (uintptr_t)bytes);
         return i;
     }

@@ -18,6 +18,7 @@
 #ifndef OMNI_GUARD_H
 #define OMNI_GUARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -28,9 +29,9 @@ extern "C" {
  * puts it in front again. Not while other threads read segments. Returns 0 or -errno. */
 int omni_guard_install(void);
 
-/* Registers a mapping; returns its place (for omni_guard_drop) or -EMFILE. For the library's own
- * use. */
-int omni_guard_add(void *bytes, size_t size);
+/* Registers a mapping; returns its place (for omni_guard_drop) or -EMFILE. Where it is `writable`,
+ * what takes its place can be written to, and goes nowhere. For the library's own use. */
+int omni_guard_add(void *bytes, size_t size, bool writable);
 void omni_guard_drop(int place);
 
 #ifdef __cplusplus

@@ -21,6 +21,9 @@ enum { NEXT_TRIES = 8 };
 /* And how often a segment between machines may be rebuilt while it is attached to. */
 enum { BELIEVE_TRIES = 4 };
 
+/* So much of the time since the last look at a heartbeat counts as watched, at most. */
+#define LOOK_COUNTS_NS (OMNI_OWNER_DEAD_NS / 4)
+
 /* Bits of incompatible_flags that this reader knows: none so far. */
 #define KNOWN_INCOMPATIBLE_FLAGS 0u
 
@@ -29,13 +32,14 @@ enum { BELIEVE_TRIES = 4 };
 static int check_kind(const struct omni_header *header, struct omni_problem *problem) {
     if (memcmp(header->magic, OMNI_MAGIC, sizeof header->magic) != 0)
         return omni_problem(problem, -EBADMSG, "it is no status segment (its magic is wrong)");
+    /* Before anything that is built later. */
+    if (header->layout_version == 0)
+        return omni_problem(problem, -EAGAIN, "it is still being built");
     if (header->byte_order != OMNI_BYTE_ORDER)
         return omni_problem(problem, -EPROTO,
                             "its publisher has another byte order (%08x, expected %08x): run "
                             "publisher and observer on CPUs of the same byte order",
                             header->byte_order, OMNI_BYTE_ORDER);
-    if (header->layout_version == 0)
-        return omni_problem(problem, -EAGAIN, "it is still being built");
     if (header->layout_version != OMNI_LAYOUT_VERSION)
         return omni_problem(problem, -EPROTO,
                             "it has layout version %u, this program reads %u: build both from the "
@@ -276,9 +280,12 @@ static bool is_gone(const struct omni_observer *observer) {
 }
 
 static int say_empty(const struct omni_header *header, struct omni_problem *problem) {
-    static const struct omni_header empty;
+    static const uint8_t zeros[sizeof header->magic];
+    /* A CPU of 32 bits stores the mark in two pieces. */
+    bool half = memcmp(header->magic, OMNI_MAGIC, sizeof zeros / 2) == 0;
+    size_t from = half ? sizeof zeros / 2 : 0;
     if (header->layout_version != 0 ||
-        memcmp(header->magic, empty.magic, sizeof header->magic) != 0)
+        memcmp(header->magic + from, zeros + from, sizeof zeros - from) != 0)
         return 0;
     return omni_problem(problem, -EAGAIN, "nothing has been published there yet");
 }
@@ -303,7 +310,8 @@ static int believe(struct omni_observer *observer, const char *name, struct omni
         return error;
     observer->epoch = header.epoch;
     observer->heartbeat = header.heartbeat;
-    observer->beat_ns = omni_time_now().monotonic_ns;
+    observer->silent_ns = 0;
+    observer->looked_ns = omni_time_now().monotonic_ns;
     remember(observer, &header);
     if (is_gone(observer))
         return omni_problem(problem, -EBADMSG, "its end is missing: it was cut short");
@@ -333,9 +341,11 @@ static int attach(struct omni_observer *made, const struct omni_address *address
                      : open_region(made, address, options, problem);
     if (error < 0)
         return error;
-    made->guard = omni_guard_add(made->region.bytes, made->region.size);
-    if (made->guard < 0)
-        return omni_problem(problem, made->guard, "too many segments are attached already");
+    made->guard = omni_guard_add(made->region.bytes, made->region.size, false);
+    if (made->guard >= 0 && made->bell.bytes != NULL)
+        made->bell_guard = omni_guard_add(made->bell.bytes, made->bell.size, true);
+    if (made->guard < 0 || made->bell_guard == -EMFILE)
+        return omni_problem(problem, -EMFILE, "too many segments are attached already");
     return here ? believe(made, address->path, problem) : believe_region(made, problem);
 }
 
@@ -350,7 +360,7 @@ int omni_observer_attach(struct omni_observer **observer, const char *name,
     struct omni_observer *made = calloc(1, sizeof *made);
     if (made == NULL)
         return omni_problem(problem, -ENOMEM, "no memory for an observer");
-    made->guard = -1;
+    made->guard = made->bell_guard = -1;
     made->region = made->sleepers = made->bell = OMNI_REGION_CLOSED;
     error = attach(made, &address, options != NULL ? options : &defaults, problem);
     if (error < 0)
@@ -364,6 +374,7 @@ void omni_observer_detach(struct omni_observer *observer) {
     if (observer == NULL)
         return;
     omni_guard_drop(observer->guard);
+    omni_guard_drop(observer->bell_guard);
     omni_region_close(&observer->region);
     omni_region_close(&observer->sleepers);
     omni_region_close(&observer->bell);
@@ -476,13 +487,18 @@ uint32_t omni_observer_version(const struct omni_observer *observer) {
 
 /* ---- the publisher's life ---- */
 
+/* Who was kept from looking (a machine that was paused, and perhaps the publisher's with it) has seen
+ * no silence meanwhile. */
 static bool is_beating(struct omni_observer *observer) {
     uint32_t heartbeat = omni_load_relaxed(&observer->header->heartbeat);
     uint64_t now_ns = omni_time_now().monotonic_ns;
+    uint64_t watched_ns = now_ns - observer->looked_ns;
+    observer->silent_ns += watched_ns < LOOK_COUNTS_NS ? watched_ns : LOOK_COUNTS_NS;
     if (heartbeat != observer->heartbeat)
-        observer->beat_ns = now_ns;
+        observer->silent_ns = 0;
     observer->heartbeat = heartbeat;
-    return now_ns - observer->beat_ns < OMNI_OWNER_DEAD_NS && !is_gone(observer);
+    observer->looked_ns = now_ns;
+    return observer->silent_ns < OMNI_OWNER_DEAD_NS && !is_gone(observer);
 }
 
 enum omni_life omni_observer_life(struct omni_observer *observer) {

@@ -19,7 +19,7 @@
  *   Only files of trusted users are opened. The header, the table and the text are copied first
  *   and checked in the copy: changing them later changes nothing. A file that is truncated under
  *   a reader turns into zeros if omni_guard_install() (omni/guard.h) was called, and the reader
- *   gets -ESTALE; without it the process gets SIGBUS.
+ *   gets -ESTALE; without it the process gets SIGBUS. The same holds for the bell's word.
  *
  * Memory that machines share
  *   Instead of a name there may be an address (omni/region.h): "file:/dev/shm/robot.region". The name
@@ -122,7 +122,8 @@ uint32_t omni_observer_version(const struct omni_observer *observer);
 
 /* Whether the publisher is still there. One system call: ask when it is silent, not every tick.
  * Between machines somebody who died is told OMNI_OWNER_DEAD_NS after the call that saw the last
- * heartbeat: ask again. */
+ * heartbeat: ask again, at least twice a second. Of a longer time between two calls only half a
+ * second counts: who was kept from looking has seen no silence. */
 enum omni_life omni_observer_life(struct omni_observer *observer);
 
 /* True where the file lost its name to a newer one, was removed or was cut short, or the segment was

@@ -23,8 +23,10 @@ struct omni_observer {
     /* Between machines. */
     uint32_t epoch;     /* of the segment that was attached to */
     uint32_t heartbeat; /* as last seen, */
-    uint64_t beat_ns;   /* and when it was seen to change, by the clock of this machine */
+    uint64_t silent_ns; /* how long it was watched and did not change, */
+    uint64_t looked_ns; /* and when it was looked at, by the clock of this machine */
     struct omni_region bell;
+    int bell_guard;
 };
 
 #endif

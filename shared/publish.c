@@ -111,11 +111,17 @@ static int check_options(const char *name, const struct omni_publisher_options *
     if (options->slot_count > OMNI_SLOTS_MAX)
         return omni_problem(problem, -EINVAL, "%u slots: the ring may have up to %u",
                             options->slot_count, OMNI_SLOTS_MAX);
-    if ((options->mode & ~PERMISSIONS) != 0 || (options->mode & 022) != 0)
-        return omni_problem(problem, -EINVAL,
-                            "mode %o: nobody but the publisher's user may write a segment",
-                            options->mode);
     return 0;
+}
+
+/* QEMU, of a user of its own, writes into the file that it gives to a machine. */
+static int check_mode(uint32_t mode, enum omni_place place, struct omni_problem *problem) {
+    uint32_t others = place == OMNI_PLACE_FILE ? 002 : 022;
+    if ((mode & ~PERMISSIONS) == 0 && (mode & others) == 0)
+        return 0;
+    return omni_problem(problem, -EINVAL, "mode %o: nobody but the publisher's user%s may write %s",
+                        mode, place == OMNI_PLACE_FILE ? " and group" : "",
+                        place == OMNI_PLACE_FILE ? "a region" : "a segment");
 }
 
 static int check_size(uint64_t bytes, struct omni_problem *problem) {
@@ -204,6 +210,7 @@ static int create_segment(struct omni_publisher *publisher, const char *path, ui
 void omni_publisher_settle(struct omni_publisher *publisher, unsigned char *bytes,
                            const struct omni_header *header) {
     publisher->header = (void *)bytes;
+    publisher->instance = header->instance;
     publisher->ring = (struct omni_ring){.slots = bytes + header->ring_offset,
                                          .version = &publisher->header->version,
                                          .slot_count = header->slot_count,
@@ -364,6 +371,8 @@ int omni_publisher_open(struct omni_publisher **publisher, const char *name,
     if (error == 0)
         error = parse_region(&address, options->region, name, problem);
     if (error == 0)
+        error = check_mode(options->mode, address.place, problem);
+    if (error == 0)
         error = omni_schema_pack(&table, schema, problem);
     if (error < 0)
         return error;
@@ -423,7 +432,7 @@ uint64_t omni_publisher_tick(const struct omni_publisher *publisher) {
 }
 
 uint64_t omni_publisher_instance(const struct omni_publisher *publisher) {
-    return publisher->header->instance;
+    return publisher->instance;
 }
 
 void omni_publisher_beat(struct omni_publisher *publisher) {

@@ -30,15 +30,20 @@
  * Memory that machines share (options.region; omni/region.h has the addresses)
  *   The segment fills the region from its start. There is no kernel that could tell of a death: the
  *   publisher shows that it lives by a heartbeat, which each publish is. Who publishes less than
- *   once a second calls omni_publisher_beat() in between. After OMNI_OWNER_DEAD_NS without one,
+ *   once a second calls omni_publisher_beat() in between, from opening on: also while it gets ready
+ *   for its first tick. After OMNI_OWNER_DEAD_NS without one,
  *   observers take it for dead, and the next publisher takes the region over.
  *   So a publisher that was paused for so long (a stopped process, a suspended machine) finds that
  *   the region is another's: it writes nothing any more, and omni_publisher_is_owner() tells.
  *   Ask before each tick that moves something.
  *   Opening takes 50 ms, after a death up to OMNI_OWNER_DEAD_NS more, while others try too up to
- *   10 s; it sleeps meanwhile. A publish costs three memory barriers more, and, where an ivshmem
- *   device has a doorbell and somebody sleeps, one write to a register. Whoever may write the region
- *   can spoil or truncate it: give it to nobody but those machines.
+ *   10 s; it sleeps meanwhile. A publish costs four of the CPU's strongest memory barriers and a load
+ *   of the owner's word; with an ivshmem doorbell a load of the bell's word, too, and, where somebody
+ *   sleeps, a write to a register and two barriers more. On a PCI device mapped uncached each of
+ *   those loads is a way to the device and back.
+ *   A file is one of memory (/dev/shm, hugetlbfs): the page of a disk's file is write-protected each
+ *   time that it goes to the disk, and a publish would wait for it. Whoever may write the region can
+ *   spoil or truncate it: give it to nobody but those machines.
  */
 #ifndef OMNI_PUBLISH_H
 #define OMNI_PUBLISH_H
@@ -66,7 +71,8 @@ struct omni_publisher_options {
     uint32_t slot_count;   /* ticks that the ring holds, rounded up to a power of two of at least 2;
                               0: two seconds' worth, at least 64; 256 where there is no period; in a
                               region between machines no more than it has room for */
-    uint32_t mode;         /* permission bits of the segment; 0: 0644, everybody may look */
+    uint32_t mode;     /* permission bits of the segment; 0: 0644, everybody may look. Nobody else
+                              may write it; a file: that is made, the group may */
     bool certain_wake; /* true: a futex sleeper is never missed, at the price of one locked exchange
                           a publish (about 20 ns idle); false: it may be found only at its time-out
                         */
@@ -79,12 +85,16 @@ struct omni_publisher_options {
  *   options  NULL: all defaults
  *   problem  gets a sentence for people on failure; may be NULL
  * Returns 0, or
- *   -EBUSY   somebody else publishes under this name (problem names the process id), or in this region
+ *   -EBUSY   somebody else publishes under this name (problem names the process id), or in this
+ *            region, or has taken it over while this one was being built
  *   -EINVAL  the name, the schema, the address or an option is not valid
  *   -EPERM   a file of that name belongs to another user, or this user may not open the region
  *   -ENOSPC  no memory left where segments live; or the region is too small (problem says how much
  *            is needed)
- *   -EEXIST  the region holds something that is no segment between machines: nothing was changed
+ *   -EEXIST  the region holds something that is no segment between machines: nothing was changed.
+ *            All that would be written over is looked at
+ *   -EIO     the region does not keep what is written
+ *   -EOPNOTSUPP  the region is a file that is not in memory
  *   -ENOENT  no such device
  *   other -errno of the system. *publisher is untouched on failure. */
 int omni_publisher_open(struct omni_publisher **publisher, const char *name,

@@ -33,6 +33,7 @@ struct omni_publisher {
     bool certain_wake;
     /* What opening and closing need. */
     struct omni_header *header;
+    uint64_t instance;
     struct omni_region segment;
     struct omni_region sleepers_region;
     unsigned char *home; /* all the pages */
@@ -60,9 +61,11 @@ void omni_publisher_settle(struct omni_publisher *publisher, unsigned char *byte
 int omni_machines_open(struct omni_publisher *publisher, const struct omni_address *address,
                        struct omni_header *header, const struct omni_table *table, uint32_t mode,
                        bool may_shrink, struct omni_problem *problem);
-/* Builds the segment that `header` describes in the publisher's region, which it owns. */
-void omni_machines_build(struct omni_publisher *publisher, const struct omni_header *header,
-                         const struct omni_table *table);
+/* Builds the segment that `header` describes in the publisher's region, which it owns. Shows signs of
+ * life meanwhile. Returns 0; -EBUSY where somebody else has taken the region over before it was
+ * done. */
+int omni_machines_build(struct omni_publisher *publisher, const struct omni_header *header,
+                        const struct omni_table *table);
 void omni_machines_publish(struct omni_publisher *publisher, const void *status,
                            struct omni_time time);
 void omni_machines_beat(struct omni_publisher *publisher);

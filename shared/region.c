@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <omni/region.h>
@@ -117,7 +119,7 @@ static int parse_devmem(struct omni_address *address, const char *rest,
     const char *end = parse_number(rest, false, &address->offset);
     if (end != NULL)
         end = *end == '+' ? parse_number(end + 1, true, &address->length) : NULL;
-    if (end == NULL || *end != '\0' || address->length == 0 ||
+    if (end == NULL || *end != '\0' || address->length == 0 || address->length > INT64_MAX ||
         address->offset > INT64_MAX - address->length)
         return wrong_address(address->text, form, problem);
     (void)snprintf(address->path, sizeof address->path, "/dev/mem");
@@ -264,19 +266,67 @@ int omni_region_open(struct omni_region *region, const char *path, const uid_t *
 
 /* ---- regions between machines ---- */
 
-/* A BAR answers only while its device is switched on; each writing of 1 is counted by the kernel. */
-static int enable_pci(const struct omni_address *address) {
+/* A word of a PCI device's, or the number in such a file. */
+static bool says(const char device[PCI_DEVICE_BYTES], const char *file_name, const char *content) {
     char path[OMNI_PATH_BYTES];
-    char now = '0';
-    (void)snprintf(path, sizeof path, "%.*s/enable", (int)(strlen(PCI_DEVICES) + PCI_SLOT_BYTES),
+    char text[16] = "";
+    (void)snprintf(path, sizeof path, "%.*s/%s", PCI_DEVICE_BYTES, device, file_name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    bool same = read(file, text, sizeof text - 1) > 0 && strcmp(text, content) == 0;
+    close(file);
+    return same;
+}
+
+static bool is_ivshmem(const char device[PCI_DEVICE_BYTES]) {
+    return says(device, "vendor", "0x1af4\n") && says(device, "device", "0x1110\n");
+}
+
+static void device_of(const struct omni_address *address, char device[PCI_DEVICE_BYTES]) {
+    (void)snprintf(device, PCI_DEVICE_BYTES, "%.*s", (int)(strlen(PCI_DEVICES) + PCI_SLOT_BYTES),
                    address->path);
-    int file = open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* What is mapped here gets written to: another device's registers must not be. Before it is opened,
+ * and before it is switched on. */
+static int check_pci(const struct omni_address *address, struct omni_problem *problem) {
+    char device[PCI_DEVICE_BYTES];
+    char driver[OMNI_PATH_BYTES];
+    device_of(address, device);
+    (void)snprintf(driver, sizeof driver, "%s/driver", device);
+    if (access(device, F_OK) < 0)
+        return omni_problem(problem, -ENOENT,
+                            "there is no %s: lspci -D lists what this machine has", device);
+    if (!is_ivshmem(device))
+        return omni_problem(problem, -EINVAL,
+                            "%s is no shared memory: lspci -D shows ivshmem devices as 1af4:1110",
+                            device);
+    if (access(driver, F_OK) == 0)
+        return omni_problem(problem, -EINVAL,
+                            "%s belongs to a driver of the kernel's: unbind it first "
+                            "(docs/regions.md)",
+                            device);
+    return 0;
+}
+
+static int switch_on(const char *path) {
+    int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0)
         return -errno;
-    bool works = read(file, &now, 1) == 1 && (now != '0' || pwrite(file, "1", 1, 0) == 1);
-    int error = works ? 0 : -errno;
+    ssize_t written = write(file, "1", 1);
+    int error = written == 1 ? 0 : written < 0 ? -errno : -EIO;
     close(file);
     return error;
+}
+
+/* A BAR answers only while its device is switched on; each writing of 1 is counted by the kernel. */
+static int enable_pci(const struct omni_address *address) {
+    char device[PCI_DEVICE_BYTES];
+    char path[OMNI_PATH_BYTES];
+    device_of(address, device);
+    (void)snprintf(path, sizeof path, "%s/enable", device);
+    return says(device, "enable", "0\n") ? switch_on(path) : 0;
 }
 
 static int explain(int error, const struct omni_address *address,
@@ -315,6 +365,13 @@ static int explain(int error, const struct omni_address *address,
                             path);
     case -ENODATA:
         return omni_problem(problem, error, "%.160s is too small for a status segment", path);
+    case -EAGAIN:
+        return omni_problem(problem, error, "nothing has been published there yet");
+    case -EMEDIUMTYPE:
+        return omni_problem(problem, -EOPNOTSUPP,
+                            "%.100s lies on a disk or another machine's share, not in memory: "
+                            "choose a file in /dev/shm",
+                            path);
     case -ENOSPC:
         return omni_problem(problem, error, "no room for %llu bytes at %.120s: free some",
                             (unsigned long long)options->bytes_if_missing, path);
@@ -332,23 +389,44 @@ static int open_device(const struct omni_address *address, int access) {
     return file < 0 ? -errno : file;
 }
 
-/* Two steps instead of O_CREAT: a file that is there may be another user's in a sticky directory,
- * where the kernel refuses O_CREAT. */
+/* A disk's file makes its writer wait for the disk now and then, and what another machine has mapped
+ * of a mount is not the same memory. */
+static int check_is_memory(int file) {
+    static const unsigned long memory[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC};
+    struct statfs facts;
+    if (fstatfs(file, &facts) < 0)
+        return -errno;
+    for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
+        if (((unsigned long)facts.f_type & UINT32_MAX) == memory[i])
+            return 0;
+    return -EMEDIUMTYPE;
+}
+
+/* Under another name until it is whole: who comes meanwhile, and whoever comes after a crash, finds
+ * either no file or a good one. */
 static int make_file(const struct omni_address *address,
                      const struct omni_region_options *options) {
-    int file = open(address->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char path[OMNI_PATH_BYTES + 8];
+    (void)snprintf(path, sizeof path, "%s.XXXXXX", address->path);
+    int file = mkostemp(path, O_CLOEXEC);
     if (file < 0)
         return -errno;
-    int error = allocate(file, (size_t)options->bytes_if_missing);
+    int error = check_is_memory(file);
+    if (error == 0)
+        error = allocate(file, (size_t)options->bytes_if_missing);
     if (error == 0 && fchmod(file, options->mode != 0 ? options->mode : MODE_EVERYBODY_LOOKS) < 0)
+        error = -errno;
+    if (error == 0 && renameat2(AT_FDCWD, path, AT_FDCWD, address->path, RENAME_NOREPLACE) < 0)
         error = -errno;
     if (error == 0)
         return file;
-    unlink(address->path);
+    unlink(path);
     close(file);
     return error;
 }
 
+/* Two steps instead of O_CREAT: a file that is there may be another user's in a sticky directory,
+ * where the kernel refuses O_CREAT. */
 static int open_file(const struct omni_address *address, int access,
                      const struct omni_region_options *options) {
     int file = open(address->path, access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -358,6 +436,16 @@ static int open_file(const struct omni_address *address, int access,
         return -errno;
     file = make_file(address, options);
     return file == -EEXIST ? open_file(address, access, &(struct omni_region_options){0}) : file;
+}
+
+/* Somebody made it and died, or touched it: as good as none. */
+static int fill_empty(int file, const struct omni_region_options *options, uint64_t *bytes) {
+    if (options->bytes_if_missing == 0)
+        return -EAGAIN;
+    int error = allocate(file, (size_t)options->bytes_if_missing);
+    if (error == 0)
+        *bytes = options->bytes_if_missing;
+    return error;
 }
 
 /* Whose file it is counts for files only: a device is the administrator's to give. */
@@ -376,7 +464,14 @@ static int check_file(int file, const struct omni_address *address, enum omni_ac
                    (access == OMNI_ACCESS_WRITE && geteuid() == 0);
     if (!trusted)
         return -EPERM;
-    return *bytes < sizeof(struct omni_header) ? -ENODATA : 0;
+    int error = 0;
+    if (address->place == OMNI_PLACE_FILE && access == OMNI_ACCESS_WRITE)
+        error = check_is_memory(file);
+    if (error == 0 && address->place == OMNI_PLACE_FILE && *bytes == 0)
+        error = fill_empty(file, options, bytes);
+    if (error == 0 && *bytes < sizeof(struct omni_header))
+        error = -ENODATA;
+    return error;
 }
 
 static int map_shared(struct omni_region *region, int file, const struct omni_address *address,
@@ -401,44 +496,46 @@ int omni_region_open_shared(struct omni_region *region, const struct omni_addres
                             enum omni_access access, struct omni_region_options *options,
                             struct omni_problem *problem) {
     struct omni_region_options how = *options;
+    int error = address->place == OMNI_PLACE_PCI ? check_pci(address, problem) : 0;
+    if (error < 0)
+        return error;
     if (access != OMNI_ACCESS_WRITE)
         how.bytes_if_missing = 0;
     int flags = access == OMNI_ACCESS_READ ? O_RDONLY : O_RDWR;
     int file = address->place == OMNI_PLACE_FILE ? open_file(address, flags, &how)
                                                  : open_device(address, flags);
-    int error = file < 0 ? file : map_shared(region, file, address, access, &how);
+    error = file < 0 ? file : map_shared(region, file, address, access, &how);
     options->owner = how.owner;
     if (error < 0 && file >= 0)
         close(file);
     return error < 0 ? explain(error, address, &how, problem) : 0;
 }
 
-static bool is_ivshmem(const char device[PCI_DEVICE_BYTES]) {
-    static const struct {
-        const char *file, *content;
-    } marks[] = {{"vendor", "0x1af4\n"}, {"device", "0x1110\n"}};
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
-        char path[OMNI_PATH_BYTES];
-        char text[16] = "";
-        (void)snprintf(path, sizeof path, "%.*s/%s", PCI_DEVICE_BYTES, device, marks[i].file);
-        int file = open(path, O_RDONLY | O_CLOEXEC);
-        if (file < 0)
-            return false;
-        bool same = read(file, text, sizeof text - 1) > 0 && strcmp(text, marks[i].content) == 0;
-        close(file);
-        if (!same)
-            return false;
-    }
-    return true;
+int omni_region_reserve(const struct omni_region *region, const struct omni_address *address,
+                        size_t bytes) {
+    if (address->place != OMNI_PLACE_FILE)
+        return 0;
+    int error;
+    /* Not posix_fallocate(): where the file system does not know it, that one writes. */
+    do
+        error = fallocate(region->file, 0, 0, (off_t)bytes) < 0 ? -errno : 0;
+    while (error == -EINTR);
+    if (error == -EOPNOTSUPP)
+        error = 0;
+    /* An older kernel does not know it: then the first tick of each page takes a fault. */
+    if (error == 0)
+        (void)madvise(region->bytes, bytes, MADV_POPULATE_WRITE);
+    return error;
 }
 
 int omni_region_open_doorbell(struct omni_region *region, const struct omni_address *address) {
     char device[PCI_DEVICE_BYTES];
     char path[OMNI_PATH_BYTES];
     struct stat facts;
-    (void)snprintf(device, sizeof device, "%.*s", (int)(strlen(PCI_DEVICES) + PCI_SLOT_BYTES),
-                   address->path);
-    if (address->place != OMNI_PLACE_PCI || !is_ivshmem(device))
+    if (address->place != OMNI_PLACE_PCI)
+        return -EOPNOTSUPP;
+    device_of(address, device);
+    if (!is_ivshmem(device))
         return -EOPNOTSUPP;
     (void)snprintf(path, sizeof path, "%s/resource0", device);
     int file = open(path, O_RDWR | O_SYNC | O_CLOEXEC | O_NOFOLLOW);

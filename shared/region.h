@@ -8,7 +8,8 @@
  *   One form, wherever a source is named:
  *     shm:NAME                     a segment of this kernel, in a directory of memory (/dev/shm); NAME
  *                                  alone means the same
- *     file:PATH                    a file that machines share: QEMU's shared memory, a shared mount
+ *     file:PATH                    a file of memory (/dev/shm, hugetlbfs) that machines share:
+ *                                  QEMU's shared memory
  *     devmem:ADDRESS+LENGTH        physical memory, through /dev/mem: 0xfe000000+1MiB; both numbers
  *                                  decimal or 0x, LENGTH also in KiB, MiB, GiB
  *     pci:SLOT/resource2           the memory of a PCI device (ivshmem's BAR 2), uncached, or
@@ -112,10 +113,9 @@ int omni_region_open_word(struct omni_region *region, const char *path, bool cre
 
 /* What a region between machines is opened for. */
 enum omni_access {
-    OMNI_ACCESS_READ,  /* all of it, for reading only */
-    OMNI_ACCESS_WRITE, /* all of it; a file that is missing is made, a file that is there keeps its
-                          size */
-    OMNI_ACCESS_BELL   /* the first page only, for writing: a reader's word to the publisher */
+    OMNI_ACCESS_READ, /* all of it, for reading only */
+    OMNI_ACCESS_WRITE, /* all of it; a file that is missing or empty is made, another keeps its size */
+    OMNI_ACCESS_BELL /* the first page only, for writing: a reader's word to the publisher */
 };
 
 /* How. All zero is a good start. */
@@ -128,16 +128,26 @@ struct omni_region_options {
 };
 
 /* Opens and maps the region at an address between machines (not shm:). A PCI device that is off is
- * switched on first. At most OMNI_SEGMENT_BYTES_MAX bytes are mapped.
+ * switched on first, but only where it is ivshmem's and no driver of the kernel's has it. At most
+ * OMNI_SEGMENT_BYTES_MAX bytes are mapped. A file appears under its name only when it is whole.
  * Returns 0, or with a sentence in `problem` (may be NULL)
  *   -ENOENT   no such file or device
+ *   -EAGAIN   reading: the file is empty so far
  *   -EPERM    the file belongs to another user, or this user may not open the device
  *   -ENODATA  it is smaller than a header
- *   -EINVAL   a link, a pipe, a directory; an address that does not begin with a page
+ *   -EINVAL   a link, a pipe, a directory; an address that does not begin with a page; a device that
+ *             is no ivshmem, or has a driver
+ *   -EOPNOTSUPP  writing: the file lies on a disk or a network's share
  *   other -errno. */
 int omni_region_open_shared(struct omni_region *region, const struct omni_address *address,
                             enum omni_access access, struct omni_region_options *options,
                             struct omni_problem *problem);
+
+/* Makes sure that the first `bytes` of a file's mapping are really there, and in this process's page
+ * tables as far as the kernel can do that: -ENOSPC now rather than a fault later. Changes nothing
+ * that can be read. Nothing to do for devices. Returns 0 or -errno. */
+int omni_region_reserve(const struct omni_region *region, const struct omni_address *address,
+                        size_t bytes);
 
 /* Maps the registers of an ivshmem device (BAR 0), by which one machine can interrupt another.
  * Returns 0; -EOPNOTSUPP where the address is not of such a device; another -errno. */

@@ -194,13 +194,13 @@ static int fill_places(void *context) {
     static unsigned char bytes[4096];
     (void)context;
     for (int i = 0; i < 256; i++)
-        if (omni_guard_add(bytes, sizeof bytes) != i)
+        if (omni_guard_add(bytes, sizeof bytes, false) != i)
             return 1;
-    if (omni_guard_add(bytes, sizeof bytes) != -EMFILE)
+    if (omni_guard_add(bytes, sizeof bytes, false) != -EMFILE)
         return 2;
     omni_guard_drop(100);
     omni_guard_drop(-EMFILE);
-    if (omni_guard_add(bytes, sizeof bytes) != 100)
+    if (omni_guard_add(bytes, sizeof bytes, false) != 100)
         return 3;
     return 0;
 }

@@ -3,9 +3,12 @@
  * library does on file: is what it does on a PCI device. */
 #include "support.h"
 
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
+#include <omni/guard.h>
 #include <omni/wait.h>
 
 #include "shared/atomics.h"
@@ -198,24 +201,40 @@ static void too_small_a_region_says_how_much_is_needed(void **state) {
     refuse_at(&place, (struct omni_publisher_options){.mode = 0}, -ENODATA, "too small");
 }
 
+/* Of what a publisher makes where there is nothing yet. */
+static size_t segment_bytes(const struct place *place) {
+    omni_publisher_close(must_open_at(place));
+    uint32_t bytes = word_at(place, offsetof(struct omni_header, segment_bytes));
+    unlink(place->path);
+    return bytes;
+}
+
 /* A typing error must not cost somebody's file. */
 static void what_is_no_region_is_not_written_over(void **state) {
     const struct scratch *scratch = *state;
     struct place place = place_in(scratch);
     struct omni_publisher_options none = {.mode = 0};
-    char prose[9000];
-    memset(prose, 0, sizeof prose);
-    static const size_t marks[] = {0, 100, 191, 256, 4095};
+    size_t bytes = segment_bytes(&place);
+    char *prose = calloc(1, bytes + 100);
+    assert_non_null(prose);
+    const size_t marks[] = {0, 3, 4, 100, 191, 256, 4095, 4096, 32768, bytes - 1};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        assert_true(marks[i] < bytes);
         prose[marks[i]] = 'x';
-        write_file(place.path, prose, sizeof prose);
+        write_file(place.path, prose, bytes + 100);
         refuse_at(&place, none, -EEXIST, "no segment");
         struct bytes file = read_file(place.path);
-        assert_int_equal(file.count, sizeof prose);
-        assert_memory_equal(file.at, prose, sizeof prose);
+        assert_int_equal(file.count, bytes + 100);
+        assert_memory_equal(file.at, prose, bytes + 100);
         free(file.at);
         prose[marks[i]] = 0;
     }
+    /* In a file that is smaller than the segment would be the last byte counts, too. */
+    size_t fewer = bytes / 16 * 8;
+    prose[fewer - 1] = 'x';
+    write_file(place.path, prose, fewer);
+    refuse_at(&place, none, -EEXIST, "no segment");
+    free(prose);
     struct omni_publisher *publisher = must_open(scratch, "alone", parcel_schema(), none);
     scratch_path(scratch, "omni.alone", place.path, sizeof place.path);
     snprintf(place.address, sizeof place.address, "file:%s", place.path);
@@ -236,6 +255,125 @@ static void an_empty_region_is_no_error_but_not_yet(void **state) {
     assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EAGAIN);
     assert_non_null(strstr(problem.text, "nothing has been published"));
     assert_null(observer);
+}
+
+/* ---- what is there while it is made ---- */
+
+struct watch {
+    const char *path;
+    _Atomic bool stop;
+    uint64_t seen, half;
+};
+
+static void *watch_file(void *context) {
+    struct watch *watch = context;
+    while (!watch->stop) {
+        struct stat facts;
+        if (stat(watch->path, &facts) < 0)
+            continue;
+        watch->seen++;
+        watch->half += facts.st_size < 4096 || (facts.st_mode & 0777) != 0644;
+    }
+    return NULL;
+}
+
+static void a_file_appears_whole(void **state) {
+    const struct scratch *scratch = *state;
+    struct place place = place_in(scratch);
+    struct watch watch = {.path = place.path};
+    pthread_t watcher;
+    assert_int_equal(pthread_create(&watcher, NULL, watch_file, &watch), 0);
+    for (int i = 0; i < 20; i++) {
+        omni_publisher_close(must_open_at(&place));
+        assert_int_equal(scratch_count(scratch, ""), 1);
+        unlink(place.path);
+    }
+    watch.stop = true;
+    pthread_join(watcher, NULL);
+    assert_true(watch.seen > 0);
+    assert_int_equal(watch.half, 0);
+}
+
+/* Made by somebody who died before there was anything in it, or by touch. */
+static void an_empty_file_is_as_good_as_none(void **state) {
+    struct place place = place_in(*state);
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem;
+    write_file(place.path, "", 0);
+    assert_int_equal(omni_observer_attach(&observer, place.address, NULL, &problem), -EAGAIN);
+    assert_non_null(strstr(problem.text, "nothing has been published"));
+    struct omni_publisher *publisher = must_open_at(&place);
+    publish_parcel(publisher);
+    omni_observer_detach(must_attach_at(&place, false));
+    omni_publisher_close(publisher);
+}
+
+/* A page of a disk's file is taken away from its writer each time that it goes to the disk. */
+static void a_file_on_a_disk_is_refused(void **state) {
+    static const char *const directories[] = {".", "/var/tmp", "/"};
+    struct omni_publisher_options none = {.mode = 0};
+    struct place place;
+    (void)state;
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
+        struct statfs facts;
+        if (statfs(directories[i], &facts) < 0 || access(directories[i], W_OK) < 0 ||
+            facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC)
+            continue;
+        snprintf(place.path, sizeof place.path, "%s/omni-test-%ld.region", directories[i],
+                 (long)getpid());
+        snprintf(place.address, sizeof place.address, "file:%s", place.path);
+        refuse_at(&place, none, -EOPNOTSUPP, "/dev/shm");
+        assert_int_equal(access(place.path, F_OK), -1);
+        static const char zeros[65536];
+        write_file(place.path, zeros, sizeof zeros);
+        refuse_at(&place, none, -EOPNOTSUPP, "/dev/shm");
+        unlink(place.path);
+        return;
+    }
+    SKIP_BECAUSE("every directory that may be written here is one of memory");
+}
+
+static void who_may_write_is_bounded(void **state) {
+    struct place place = place_in(*state);
+    struct stat facts;
+    struct omni_publisher *publisher = NULL;
+    struct omni_publisher_options group = {.mode = 0660};
+    assert_int_equal(open_at(&place, &publisher, group, NULL), 0);
+    assert_int_equal(stat(place.path, &facts), 0);
+    assert_int_equal(facts.st_mode & 0777, 0660);
+    omni_publisher_close(publisher);
+    refuse_at(&place, (struct omni_publisher_options){.mode = 0662}, -EINVAL, "mode 662");
+    group.directory = ((const struct scratch *)*state)->directory;
+    assert_int_equal(omni_publisher_open(&publisher, "twin", parcel_schema(), &group, NULL),
+                     -EINVAL);
+}
+
+/* Each state that a first build goes through: magic, maybe in two pieces, then the rest from front to
+ * back, last of all the layout version. */
+static void every_prefix_of_a_first_build_is_not_yet(void **state) {
+    struct place place = place_in(*state);
+    omni_publisher_close(must_open_at(&place));
+    struct bytes whole = read_file(place.path);
+    unsigned char *begun = calloc(1, whole.count);
+    assert_non_null(begun);
+    memcpy(begun + EPOCH_AT, whole.at + EPOCH_AT, 4);
+    for (size_t at = 0; at < 4096; at += 4) {
+        if (at == 8 || (at >= OWNER_AT && at < 256)) /* the layout version; what changes */
+            continue;
+        memcpy(begun + at, whole.at + at, 4);
+        write_file(place.path, begun, whole.count);
+        struct omni_observer *observer = NULL;
+        struct omni_problem problem;
+        int error = omni_observer_attach(&observer, place.address, NULL, &problem);
+        if (error != -EAGAIN)
+            fail_msg("built up to byte %zu: %d, %s", at + 4, error, problem.text);
+        /* And its builder may have died there. */
+        if (at > 16 && at != 60 && at != 128 && at != 1024)
+            continue;
+        omni_publisher_close(must_open_at(&place));
+    }
+    free(begun);
+    free(whole.at);
 }
 
 /* Its builder died, or is not done yet. */
@@ -284,6 +422,149 @@ static void links_and_strangers_are_refused(void **state) {
     assert_int_equal(omni_observer_attach(&observer, place.address, &trusting, NULL), 0);
     assert_int_equal(omni_observer_facts(observer)->owner, 12345);
     omni_observer_detach(observer);
+}
+
+/* ---- building, and whose it is meanwhile ---- */
+
+enum { LARGE_RING = 1 << 17, BEATS_FOR_IT = LARGE_RING / 1024 };
+
+/* A signal handler has nothing but globals. */
+static struct {
+    unsigned char *page;
+    uint32_t *owner;
+} thief;
+
+static void steal(int signal) {
+    (void)signal;
+    omni_store_relaxed(thief.owner, 77);
+    (void)mprotect(thief.page, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+}
+
+/* The builder comes to the last page of the ring, and somebody takes its place there and then. */
+static void steal_at_the_end(struct omni_publisher *publisher) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t last = (size_t)(publisher->header->segment_bytes - 1) / page * page;
+    thief.page = publisher->segment.bytes + last;
+    thief.owner = &publisher->header->owner;
+    assert_int_equal(mprotect(thief.page, page, PROT_NONE), 0);
+}
+
+static void a_builder_shows_that_it_lives_and_sees_that_it_was_replaced(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = NULL;
+    struct omni_publisher_options large = {.slot_count = LARGE_RING};
+    assert_int_equal(open_at(&place, &publisher, large, NULL), 0);
+    struct omni_header *there = publisher->header;
+    struct omni_header header;
+    struct omni_table table;
+    memcpy(&header, there, sizeof header);
+    header.layout_version = 0;
+    assert_int_equal(omni_schema_pack(&table, parcel_schema(), NULL), 0);
+    publish_parcels(publisher, 3);
+    uint32_t heartbeat = there->heartbeat;
+    assert_int_equal(omni_machines_build(publisher, &header, &table), 0);
+    assert_true(there->heartbeat - heartbeat >= BEATS_FOR_IT);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), -EAGAIN);
+    omni_observer_detach(observer);
+    /* Replaced while it builds. */
+    void (*handler)(int) = signal(SIGSEGV, steal);
+    steal_at_the_end(publisher);
+    int error = omni_machines_build(publisher, &header, &table);
+    signal(SIGSEGV, handler);
+    assert_int_equal(error, -EBUSY);
+    assert_int_equal(there->layout_version, 0);
+    assert_int_equal(there->owner, 77);
+    /* And before it begins. */
+    struct bytes before = read_file(place.path);
+    publisher->id = 5;
+    assert_int_equal(omni_machines_build(publisher, &header, &table), -EBUSY);
+    publish_parcel(publisher);
+    omni_publisher_close(publisher);
+    struct bytes after = read_file(place.path);
+    assert_memory_equal(after.at, before.at, before.count);
+    free(before.at);
+    free(after.at);
+    omni_table_free(&table);
+}
+
+struct newcomer {
+    struct place place;
+    _Atomic uint64_t refused, accused;
+    _Atomic bool stop;
+    char accusation[256];
+};
+
+static void *come_again_and_again(void *context) {
+    struct newcomer *newcomer = context;
+    while (!newcomer->stop) {
+        struct omni_publisher *publisher = NULL;
+        struct omni_problem problem = {""};
+        int error = open_at(&newcomer->place, &publisher,
+                            (struct omni_publisher_options){.mode = 0}, &problem);
+        newcomer->refused += error == -EBUSY;
+        if (error != 0 && error != -EBUSY && newcomer->accused++ == 0)
+            memcpy(newcomer->accusation, problem.text, sizeof newcomer->accusation);
+        omni_publisher_close(publisher);
+    }
+    return NULL;
+}
+
+/* Zeros again, from back to front: at each moment a region, or nothing. */
+static void empty(const struct omni_publisher *publisher) {
+    uint64_t *words = (void *)publisher->segment.bytes;
+    omni_store_relaxed(&publisher->header->layout_version, 0);
+    omni_store_relaxed(&publisher->header->epoch, publisher->header->epoch + 1);
+    omni_fence_machines();
+    for (size_t i = publisher->segment.size / 8; i-- > 256 / 8;)
+        omni_store_long_relaxed(&words[i], 0);
+    for (size_t i = 192 / 8; i-- > 0;)
+        omni_store_long_relaxed(&words[i], 0);
+    omni_fence_machines();
+}
+
+/* What a second publisher finds there while the first one builds is no reason to tell anybody to
+ * clear it. */
+static void who_comes_while_it_is_built_is_told_that_it_is_in_use(void **state) {
+    static struct newcomer newcomer;
+    struct omni_header header;
+    struct omni_table table;
+    pthread_t thread;
+    memset(&newcomer, 0, sizeof newcomer);
+    newcomer.place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&newcomer.place);
+    memcpy(&header, publisher->header, sizeof header);
+    header.layout_version = 0;
+    assert_int_equal(omni_schema_pack(&table, parcel_schema(), NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, come_again_and_again, &newcomer), 0);
+    while (newcomer.refused < 2000 && newcomer.accused == 0) {
+        /* Whoever was kept from running for two seconds has been replaced: it comes back. */
+        publisher->id = 77;
+        omni_store_relaxed(&publisher->header->owner, publisher->id);
+        empty(publisher);
+        (void)omni_machines_build(publisher, &header, &table);
+        publish_parcel(publisher);
+    }
+    newcomer.stop = true;
+    for (int i = 0; i < 200; i++, sleep_us(1000)) /* the last one, too, is refused */
+        omni_publisher_beat(publisher);
+    pthread_join(thread, NULL);
+    if (newcomer.accused != 0)
+        fail_msg("%s", newcomer.accusation);
+    omni_publisher_close(publisher);
+    omni_table_free(&table);
+}
+
+static void the_instance_is_its_own_for_good(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    uint64_t instance = omni_publisher_instance(publisher);
+    assert_true(instance == publisher->header->instance && instance != 0);
+    publisher->header->instance++; /* another's, who has taken over */
+    assert_true(omni_publisher_instance(publisher) == instance);
+    omni_publisher_close(publisher);
 }
 
 /* ---- one owner at a time ---- */
@@ -476,6 +757,19 @@ static void life_is_told_by_the_heartbeat(void **state) {
     omni_observer_detach(observer);
 }
 
+/* As if this machine had been paused, and the publisher's with it. */
+static void who_did_not_look_has_seen_no_silence(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_OPEN);
+    sleep_us((long)(OMNI_OWNER_DEAD_NS / 1000 / 10 * 11));
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_OPEN);
+    await_life(observer, OMNI_LIFE_DIED);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+}
+
 static void a_segment_that_is_built_anew_is_stale(void **state) {
     struct place place = place_in(*state);
     struct omni_publisher *publisher = must_open_at(&place);
@@ -588,7 +882,8 @@ static void rebuild(struct yard *yard, size_t which) {
     yard->publisher->tick = 0;
     yard->publisher->version = 0;
     omni_publisher_settle(yard->publisher, yard->publisher->segment.bytes, &yard->headers[which]);
-    omni_machines_build(yard->publisher, &yard->headers[which], &yard->tables[which]);
+    assert_int_equal(
+        omni_machines_build(yard->publisher, &yard->headers[which], &yard->tables[which]), 0);
 }
 
 /* One publisher for both sources: owning the region anew each time would take 50 ms. */
@@ -714,6 +1009,22 @@ static void only_who_asked_for_it_may_write_the_bell(void **state) {
     omni_publisher_close(publisher);
 }
 
+static int ask_behind_the_cut(void *context) {
+    const struct place *place = context;
+    if (omni_guard_install() < 0)
+        return 2;
+    struct omni_observer *observer = must_attach_at(place, true);
+    if (truncate(place->path, 0) < 0)
+        return 3;
+    return omni_observer_ask_bell(observer, 3, 1) == -ESTALE ? 0 : 4;
+}
+
+static void a_file_that_was_cut_short_has_no_bell(void **state) {
+    struct place place = place_in(*state);
+    omni_publisher_close(must_open_at(&place));
+    assert_exit(in_child(ask_behind_the_cut, &place), 0);
+}
+
 enum { RINGS = 20000 };
 
 struct hall {
@@ -769,20 +1080,30 @@ int main(void) {
         TEST(too_small_a_region_says_how_much_is_needed),
         TEST(what_is_no_region_is_not_written_over),
         TEST(an_empty_region_is_no_error_but_not_yet),
+        TEST(a_file_appears_whole),
+        TEST(an_empty_file_is_as_good_as_none),
+        TEST(a_file_on_a_disk_is_refused),
+        TEST(who_may_write_is_bounded),
+        TEST(every_prefix_of_a_first_build_is_not_yet),
         TEST(half_a_segment_is_not_believed),
         TEST(the_regions_name_must_be_the_sources),
         TEST(links_and_strangers_are_refused),
+        TEST(a_builder_shows_that_it_lives_and_sees_that_it_was_replaced),
+        TEST(who_comes_while_it_is_built_is_told_that_it_is_in_use),
+        TEST(the_instance_is_its_own_for_good),
         TEST(a_second_one_is_refused_while_the_first_lives),
         TEST(a_killed_ones_place_is_taken_after_the_stated_time),
         TEST(who_was_paused_and_replaced_writes_nothing_more),
         TEST(who_was_paused_and_not_replaced_goes_on),
         TEST(of_many_at_once_one_wins),
         TEST(life_is_told_by_the_heartbeat),
+        TEST(who_did_not_look_has_seen_no_silence),
         TEST(a_segment_that_is_built_anew_is_stale),
         TEST(nobody_takes_one_segment_for_another),
         TEST(the_bell_rings_once_for_each_time_of_asking),
         TEST(garbage_in_the_word_costs_one_ring),
         TEST(only_who_asked_for_it_may_write_the_bell),
+        TEST(a_file_that_was_cut_short_has_no_bell),
         TEST(no_ring_is_lost),
     };
     alarm(PATIENCE_SECONDS);

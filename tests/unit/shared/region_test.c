@@ -1,6 +1,7 @@
 /* Names, files and mappings. */
 #include "support.h"
 
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -284,6 +285,72 @@ static void region_moves_with_its_bytes(void **state) {
     munmap(home, page);
 }
 
+/* ---- a machine's devices, made of files: what is no ivshmem is not even switched on ---- */
+
+#define DEVICES "/sys/bus/pci/devices"
+#define DEVICE  DEVICES "/0000:00:04.0"
+
+enum { CANNOT_MOUNT = 77 };
+
+static void make_device(const char *vendor, const char *device, size_t size) {
+    static const char zeros[65536];
+    (void)mkdir(DEVICE, 0755);
+    write_file(DEVICE "/vendor", vendor, strlen(vendor));
+    write_file(DEVICE "/device", device, strlen(device));
+    write_file(DEVICE "/enable", "0\n", 2);
+    write_file(DEVICE "/resource2", zeros, size);
+}
+
+static bool is_on(void) {
+    struct bytes enable = read_file(DEVICE "/enable");
+    bool on = enable.at[0] == '1';
+    free(enable.at);
+    return on;
+}
+
+/* What opening the device says; then it is closed again. */
+static int try_device(enum omni_access access, const char *hint) {
+    struct omni_region region = OMNI_REGION_CLOSED;
+    struct omni_region_options options = {.mode = 0};
+    struct omni_problem problem = {""};
+    struct omni_address address;
+    assert_int_equal(omni_address_parse(&address, "pci:0000:00:04.0/resource2", NULL), 0);
+    int error = omni_region_open_shared(&region, &address, access, &options, &problem);
+    if (strstr(problem.text, hint) == NULL)
+        fail_msg("expected \"%s\": %s", hint, problem.text);
+    assert_int_equal(region.bytes != NULL, error == 0);
+    omni_region_close(&region);
+    return error;
+}
+
+static int open_devices(void *context) {
+    (void)context;
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("devices", DEVICES, "tmpfs", 0, NULL) < 0)
+        return CANNOT_MOUNT;
+    bool right = try_device(OMNI_ACCESS_WRITE, "lspci -D") == -ENOENT;
+    make_device("0x8086\n", "0x100e\n", 65536); /* a network card */
+    right = right && try_device(OMNI_ACCESS_WRITE, "1af4:1110") == -EINVAL && !is_on();
+    make_device("0x1af4\n", "0x1000\n", 65536); /* the same maker's */
+    right = right && try_device(OMNI_ACCESS_READ, "1af4:1110") == -EINVAL && !is_on();
+    make_device("0x1af4\n", "0x1110\n", 65536);
+    right = right && mkdir(DEVICE "/driver", 0755) == 0 &&
+            try_device(OMNI_ACCESS_WRITE, "driver") == -EINVAL && !is_on();
+    right = right && rmdir(DEVICE "/driver") == 0 && try_device(OMNI_ACCESS_WRITE, "") == 0;
+    return right && is_on() && try_device(OMNI_ACCESS_READ, "") == 0 ? 0 : 1;
+}
+
+static void only_shared_memory_is_opened_and_switched_on(void **state) {
+    (void)state;
+    SKIP_UNLESS_ROOT();
+    if (access(DEVICES, F_OK) < 0)
+        SKIP_BECAUSE("there is no " DEVICES " here");
+    int status = in_child(open_devices, NULL);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT_MOUNT)
+        SKIP_BECAUSE("may not mount anything here");
+    assert_exit(status, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_checked),
@@ -298,6 +365,7 @@ int main(void) {
         TEST(unreadable_file_is_told),
         TEST(word_file_belongs_to_its_user),
         TEST(region_moves_with_its_bytes),
+        cmocka_unit_test(only_shared_memory_is_opened_and_switched_on),
     };
     alarm(PATIENCE_SECONDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
