@@ -72,6 +72,8 @@ static int wrong_address(const char *text, const char *form, struct omni_problem
 }
 
 static int parse_shm(struct omni_address *address, const char *rest, struct omni_problem *problem) {
+    if (strchr(rest, '/') != NULL)
+        return omni_problem(problem, -EINVAL, "%.120s is a path: write file:%.120s", rest, rest);
     if (!omni_name_is_valid(rest))
         return omni_problem(problem, -EINVAL,
                             "\"%.64s\" cannot name a source: use 1 to %u of A-Z a-z 0-9 . _ - and "
@@ -340,6 +342,9 @@ static int explain(int error, const struct omni_address *address,
     bool device = address->place != OMNI_PLACE_FILE;
     switch (error) {
     case -ENOENT:
+        if (!device && options->bytes_if_missing > 0)
+            return omni_problem(problem, error, "cannot make %.160s: there is no such folder",
+                                path);
         return omni_problem(problem, error, "there is no %.160s: %s", path,
                             missing[address->place]);
     case -EACCES:

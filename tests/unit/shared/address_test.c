@@ -46,7 +46,7 @@ static void wrong_ones_are_told_the_right_form(void **state) {
         const char *text, *hint;
     } wrong[] = {
         {"", "cannot name a source"},
-        {"a/b", "cannot name a source"},
+        {"a/b", "a/b is a path: write file:a/b"},
         {"shm:", "cannot name a source"},
         {"shm:a:b", "cannot name a source"},
         {"shm:.hidden", "cannot name a source"},
