@@ -423,9 +423,8 @@ static int make_file(const struct omni_address *address,
         error = -errno;
     if (error == 0 && renameat2(AT_FDCWD, path, AT_FDCWD, address->path, RENAME_NOREPLACE) < 0)
         error = -errno;
-    if (error == 0)
-        return file;
-    unlink(path);
+    if (error < 0)
+        unlink(path);
     close(file);
     return error;
 }
@@ -439,8 +438,11 @@ static int open_file(const struct omni_address *address, int access,
         return file;
     if (errno != ENOENT || options->bytes_if_missing == 0)
         return -errno;
-    file = make_file(address, options);
-    return file == -EEXIST ? open_file(address, access, &(struct omni_region_options){0}) : file;
+    int error = make_file(address, options);
+    /* Mine or, where another was faster, its. */
+    if (error == 0 || error == -EEXIST)
+        return open_file(address, access, &(struct omni_region_options){0});
+    return error;
 }
 
 /* Somebody made it and died, or touched it: as good as none. */

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os"; // not in /dev/shm: each machine has one of its own
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -59,7 +60,7 @@ async function live(observer, accept = () => true) {
 const leftovers = (machine) => machine.ask("ls -A $TMPDIR; find /usr/local /etc/systemd /etc/omniscient -name '*.new' 2>/dev/null; true");
 
 test("deploying: first, again, an upgrade, a broken connection", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   const machine = await startMachine(t, place);
   const address = `127.0.0.1:${await freePort()}`;
   const observer = { url: `http://${address}` };
@@ -169,7 +170,7 @@ test("deploying: first, again, an upgrade, a broken connection", options, async 
 });
 
 test("what cannot work is refused before anything is changed, and says what to type", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   const machine = await startMachine(t, place, { user: "guest" });
   const refused = async (pattern, variables, how) => {
     const { code, said } = await deploy(machine, variables, how);
@@ -224,7 +225,7 @@ const sudoOptions = { ...options, skip: options.skip ?? (hasSudo ? undefined : "
 
 test("a user with sudo deploys; one who would have to type a password is told so", sudoOptions, async (t) => {
   await t.test("without a password", async (t) => {
-    const machine = await startMachine(t, await openPlace(t), { user: "pi", sudo: "free" });
+    const machine = await startMachine(t, await openPlace(t, tmpdir()), { user: "pi", sudo: "free" });
     const { code, said } = await deploy(machine, {}, { to: "pi@robot" });
     assert.equal(code, 0, said);
     assert.deepEqual(Object.keys(await machine.processes()).sort(), [...PROGRAMS].sort());
@@ -232,7 +233,7 @@ test("a user with sudo deploys; one who would have to type a password is told so
     assert.equal(await leftovers(machine), "");
   });
   await t.test("with a password, and no terminal to ask for it", async (t) => {
-    const machine = await startMachine(t, await openPlace(t), { user: "pi", sudo: "asks" });
+    const machine = await startMachine(t, await openPlace(t, tmpdir()), { user: "pi", sudo: "asks" });
     const { code, said } = await deploy(machine, {}, { to: "pi@robot" });
     assert.equal(code, 1, said);
     assert.match(said, /sudo on pi@robot asks for a password: run this in a terminal; nothing was changed/);
@@ -241,7 +242,7 @@ test("a user with sudo deploys; one who would have to type a password is told so
 });
 
 test("a 64-bit kernel with a 32-bit Debian gets 32-bit programs", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   // As on many a Raspberry Pi. Here a stand-in for dpkg says so.
   const machine = await startMachine(t, place, { tools: { dpkg: "#!/bin/sh\necho armhf\n" } });
   const { code, said } = await deploy(machine, { ARCH: "aarch64" });
@@ -250,7 +251,7 @@ test("a 64-bit kernel with a 32-bit Debian gets 32-bit programs", options, async
 });
 
 test("a machine that lacks a library is told which packages to install", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   // The libraries are this machine's, and cannot be taken away: a stand-in for ldd denies two of them.
   const ldd = "#!/bin/sh\n/usr/bin/ldd \"$@\" | sed -E 's/(libuv.so.1|libcjson.so.1) =>.*/\\1 => not found/'\n";
   const machine = await startMachine(t, place, { tools: { ldd } });
@@ -269,7 +270,7 @@ test("the packages of all libraries are known", async () => {
 });
 
 test("a full disk changes nothing", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   const machine = await startMachine(t, place, { size: "100k" });
   const { code, said } = await deploy(machine);
   assert.equal(code, 1, said);
@@ -280,7 +281,7 @@ test("a full disk changes nothing", options, async (t) => {
 });
 
 test("without systemd, the programs are installed, and it says how to start them", options, async (t) => {
-  const place = await openPlace(t);
+  const place = await openPlace(t, tmpdir());
   const machine = await startMachine(t, place, { hasSystemd: false });
   const { code, said } = await deploy(machine);
   assert.equal(code, 0, said);

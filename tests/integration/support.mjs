@@ -15,6 +15,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { arch, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -168,9 +169,12 @@ export class Place {
   }
 }
 
+/** Where files lie in memory: a publisher refuses a region on a disk. */
+const MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 /** @param {import("node:test").TestContext} t */
-export async function openPlace(t) {
-  const place = new Place(await mkdtemp(join(tmpdir(), "omni-test-")));
+export async function openPlace(t, parent = MEMORY) {
+  const place = new Place(await mkdtemp(join(parent, "omni-test-")));
   t.after(() => place.close());
   return place;
 }

@@ -431,13 +431,16 @@ enum { LARGE_RING = 1 << 17, BEATS_FOR_IT = LARGE_RING / 1024 };
 /* A signal handler has nothing but globals. */
 static struct {
     unsigned char *page;
+    size_t bytes;
     uint32_t *owner;
 } thief;
 
-static void steal(int signal) {
+static void steal(int signal, siginfo_t *info, void *context) {
     (void)signal;
+    (void)info;
+    (void)context;
     omni_store_relaxed(thief.owner, 77);
-    (void)mprotect(thief.page, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE);
+    (void)mprotect(thief.page, thief.bytes, PROT_READ | PROT_WRITE);
 }
 
 /* The builder comes to the last page of the ring, and somebody takes its place there and then. */
@@ -445,6 +448,7 @@ static void steal_at_the_end(struct omni_publisher *publisher) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t last = (size_t)(publisher->header->segment_bytes - 1) / page * page;
     thief.page = publisher->segment.bytes + last;
+    thief.bytes = page;
     thief.owner = &publisher->header->owner;
     assert_int_equal(mprotect(thief.page, page, PROT_NONE), 0);
 }
@@ -470,10 +474,12 @@ static void a_builder_shows_that_it_lives_and_sees_that_it_was_replaced(void **s
     assert_int_equal(omni_observer_next(observer, &stamp, &parcel), -EAGAIN);
     omni_observer_detach(observer);
     /* Replaced while it builds. */
-    void (*handler)(int) = signal(SIGSEGV, steal);
+    struct sigaction stealing = {.sa_sigaction = steal, .sa_flags = SA_SIGINFO};
+    struct sigaction before_that;
+    assert_int_equal(sigaction(SIGSEGV, &stealing, &before_that), 0);
     steal_at_the_end(publisher);
     int error = omni_machines_build(publisher, &header, &table);
-    signal(SIGSEGV, handler);
+    sigaction(SIGSEGV, &before_that, NULL);
     assert_int_equal(error, -EBUSY);
     assert_int_equal(there->layout_version, 0);
     assert_int_equal(there->owner, 77);
