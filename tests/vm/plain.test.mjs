@@ -117,7 +117,9 @@ machineTest("through BAR 2 and /dev/mem, robot and reader use no shared futex an
   await machine.until("omni-observer list | grep -q 'robot.*live'");
   await machine.start("reader", `${TRACED} /tmp/reader.trace reader /dev/shm robot`);
   await machine.until("grep -q tick /tmp/reader.out");
+  await machine.until("grep -q 'FUTEX_WAIT,' /tmp/reader.trace"); // it has slept
   await end(machine, "omni-robot");
+  await machine.until("grep -q 'exited with' /tmp/reader.trace"); // and its trace is whole
   const [robot, reader] = [await helpOf(machine, "/tmp/robot.trace"), await helpOf(machine, "/tmp/reader.trace")];
   assert.ok(robot.locks.length > 0 && reader.futexes.length > 0, JSON.stringify({ robot, reader }));
 });
