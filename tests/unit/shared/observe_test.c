@@ -26,7 +26,7 @@ static void what_is_no_segment_is_told(void **state) {
     scratch_path(scratch, "omni.name", path, sizeof path);
     scratch_path(scratch, "omni.other", other, sizeof other);
     attach_fails(scratch, "name", -ENOENT, "is its publisher running?");
-    attach_fails(scratch, "../name", -EINVAL, "cannot name a source");
+    attach_fails(scratch, "../name", -EINVAL, "../name is a path: write file:../name");
     write_file(path, "", 0);
     attach_fails(scratch, "name", -EBADMSG, "too small");
     write_file(path, "OMNISTAT", 8);
