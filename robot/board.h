@@ -25,9 +25,11 @@
 #ifndef ROBOT_BOARD_H
 #define ROBOT_BOARD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <omni/publish.h>
 #include <omni/schema.h>
 
 #include "behaviour.h"
@@ -51,6 +53,9 @@ struct board_setup {
     const char *driver_config; /* board_driver.c only, as these below: text for the driver */
     const char *driver_host;   /* the host program, or NULL: look for it */
     bool isolate_driver;       /* in a process of its own in any case */
+    /* For an open() that has to wait long; each may be NULL. */
+    const volatile sig_atomic_t *stop; /* set by a signal handler: give up, -ECANCELED */
+    struct omni_publisher *publisher;  /* of the calling thread: shows life meanwhile */
 };
 
 struct board_kind {
@@ -59,7 +64,8 @@ struct board_kind {
 
     /* Makes the board ready, motors at zero. May allocate and start threads. What `setup` points to
      * has to live as long as the board.
-     * Returns 0; -errno with a sentence in `problem` (may be NULL), *board untouched. */
+     * Returns 0; -errno with a sentence in `problem` (may be NULL), *board untouched; so -ECANCELED
+     * where setup->stop was set. */
     int (*open)(struct board **board, const struct board_setup *setup,
                 struct omni_problem *problem);
 

@@ -2,13 +2,15 @@
  * board_driver.c - the board behind a driver in a shared object (omni/driver.h)
  *
  * Where the driver is for this robot's own CPU, it is loaded into the robot: a call is a call. For
- * another CPU, or where the user wants it kept apart, a host process has it (driver_remote.h). Both
+ * another CPU, where the user wants it kept apart, or where the robot has privileges that its caller
+ * has not, a host process has it (driver_remote.h). Both
  * read and command within the tick.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include <omni/region.h>
 
@@ -46,6 +48,8 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
         .config = setup->driver_config,
         .handoff = board->handoff,
         .priority = setup->priority,
+        .stop = setup->stop,
+        .publisher = setup->publisher,
     };
     if (cpu->order != own->order)
         return complain(problem, -ENOEXEC,
@@ -62,6 +66,12 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
     return driver_remote_open(&board->remote, &settings, setup->period_ns, &program, problem);
 }
 
+/* A program with privileges of its file (setcap, set-user-id) runs no code that its caller chose: the
+ * host has none of them. */
+static bool may_load(const struct board_setup *setup) {
+    return !setup->isolate_driver && setup->driver_host == NULL && getauxval(AT_SECURE) == 0;
+}
+
 static int open_one(struct board *board, const struct board_setup *setup,
                     struct omni_problem *problem) {
     const struct cpu *cpu = NULL;
@@ -73,7 +83,7 @@ static int open_one(struct board *board, const struct board_setup *setup,
         error = cpu_of_file("/proc/self/exe", &own, problem);
     if (error != 0)
         return error;
-    if (cpu == own && !setup->isolate_driver && setup->driver_host == NULL)
+    if (cpu == own && may_load(setup))
         return driver_open(&board->local, board->path, setup->driver_config, problem);
     return open_remote(board, setup, cpu, own, problem);
 }

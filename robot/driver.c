@@ -10,8 +10,7 @@
 #define RANGE_MIN_MM 20u
 #define RANGE_MAX_MM 4000u
 
-/* A driver's errors are its word: 0 or negative, and small enough for strerror(). */
-static int error_of(int32_t result) {
+int driver_error(int32_t result) {
     if (result >= 0)
         return 0;
     return result > -4096 ? result : -EIO;
@@ -50,7 +49,7 @@ int driver_open(struct driver *driver, const char *path, const char *config,
     int error = load(&made, path, problem);
     if (error != 0)
         return error;
-    error = error_of(made.functions->open(&made.state, config));
+    error = driver_error(made.functions->open(&made.state, config));
     if (error < 0) {
         (void)dlclose(made.library);
         return complain(problem, error, "the driver %s cannot open its hardware: %s", path,
@@ -60,23 +59,27 @@ int driver_open(struct driver *driver, const char *path, const char *config,
     return 0;
 }
 
+void driver_clip(struct omni_driver_reading *reading) {
+    for (int i = 0; i < OMNI_DRIVER_SENSORS; i++) {
+        if (reading->range_mm[i] < RANGE_MIN_MM)
+            reading->range_mm[i] = RANGE_MIN_MM;
+        if (reading->range_mm[i] > RANGE_MAX_MM)
+            reading->range_mm[i] = RANGE_MAX_MM;
+    }
+}
+
 int driver_read(struct driver *driver, struct omni_driver_reading *reading) {
     struct omni_driver_reading got = {{0}, {0}};
-    int error = error_of(driver->functions->read_sensors(driver->state, &got));
+    int error = driver_error(driver->functions->read_sensors(driver->state, &got));
     if (error < 0)
         return error;
-    for (int i = 0; i < OMNI_DRIVER_SENSORS; i++) {
-        if (got.range_mm[i] < RANGE_MIN_MM)
-            got.range_mm[i] = RANGE_MIN_MM;
-        if (got.range_mm[i] > RANGE_MAX_MM)
-            got.range_mm[i] = RANGE_MAX_MM;
-    }
+    driver_clip(&got);
     *reading = got;
     return 0;
 }
 
 int driver_drive(struct driver *driver, struct omni_driver_powers powers) {
-    return error_of(driver->functions->set_motors(driver->state, &powers));
+    return driver_error(driver->functions->set_motors(driver->state, &powers));
 }
 
 void driver_close(struct driver *driver) {

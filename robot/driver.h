@@ -35,6 +35,12 @@ struct driver {
 int driver_open(struct driver *driver, const char *path, const char *config,
                 struct omni_problem *problem);
 
+/* What a driver said as an error number: 0, or negative and small enough for strerror(). */
+int driver_error(int32_t result);
+
+/* Brings each range into 20 to 4000. */
+void driver_clip(struct omni_driver_reading *reading);
+
 /* What read_sensors() returned; on 0 the ranges lie within 20 to 4000. */
 int driver_read(struct driver *driver, struct omni_driver_reading *reading);
 

@@ -1,9 +1,11 @@
 #include "driver_keeper.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +25,9 @@
 /* Between two looks at the child while its first answer is awaited. */
 #define LOOK_NS (10 * CLOCK_NS_A_MILLISECOND)
 
+/* Between two signs of life while the first host is awaited. */
+#define BEAT_NS (100 * CLOCK_NS_A_MILLISECOND)
+
 /* For a driver's close(), and for a host that is to end by itself. */
 #define PATIENCE_NS CLOCK_NS_A_SECOND
 
@@ -33,8 +38,11 @@
 enum outcome { OUTCOME_OPEN, OUTCOME_REFUSED, OUTCOME_FAILED };
 
 static void tell(const struct driver_keeper *keeper, const char *what) {
-    (void)fprintf(stderr, "Driver %s: %s; next try in %.1f s.\n", keeper->settings.driver, what,
-                  (double)keeper->pause_ns / CLOCK_NS_A_SECOND);
+    if (keeper->pause_ns == 0)
+        (void)fprintf(stderr, "Driver %s: %s; next try at once.\n", keeper->settings.driver, what);
+    else
+        (void)fprintf(stderr, "Driver %s: %s; next try in %.1f s.\n", keeper->settings.driver, what,
+                      (double)keeper->pause_ns / CLOCK_NS_A_SECOND);
 }
 
 static void tell_open(const struct driver_keeper *keeper) {
@@ -46,10 +54,14 @@ static void tell_open(const struct driver_keeper *keeper) {
 
 /* ---- sleeping ---- */
 
+static struct timespec at(uint64_t moment_ns) {
+    return (struct timespec){.tv_sec = (time_t)(moment_ns / CLOCK_NS_A_SECOND),
+                             .tv_nsec = (long)(moment_ns % CLOCK_NS_A_SECOND)};
+}
+
 /* Until somebody wants something, or that moment. */
 static void sleep_until_wanted(struct driver_keeper *keeper, uint64_t moment_ns) {
-    struct timespec moment = {.tv_sec = (time_t)(moment_ns / CLOCK_NS_A_SECOND),
-                              .tv_nsec = (long)(moment_ns % CLOCK_NS_A_SECOND)};
+    struct timespec moment = at(moment_ns);
     while (sem_clockwait(&keeper->wanted, CLOCK_MONOTONIC, &moment) < 0 && errno == EINTR) {
     }
 }
@@ -58,27 +70,56 @@ static void rest(struct driver_keeper *keeper) {
     uint64_t end = clock_now_ns() + keeper->pause_ns;
     while (!keeper->stop && clock_now_ns() < end)
         sleep_until_wanted(keeper, end);
-    keeper->pause_ns = keeper->pause_ns < PAUSE_MOST_NS / 2 ? 2 * keeper->pause_ns : PAUSE_MOST_NS;
+    if (keeper->pause_ns == 0)
+        keeper->pause_ns = PAUSE_LEAST_NS;
+    else if (keeper->pause_ns < PAUSE_MOST_NS / 2)
+        keeper->pause_ns *= 2;
+    else
+        keeper->pause_ns = PAUSE_MOST_NS;
 }
 
 /* ---- starting ---- */
+
+/* Who has it open keeps it; nobody else shall find it, and a robot that is killed leaves nothing. */
+static void remove_name(struct driver_keeper *keeper) {
+    if (keeper->path[0] != '\0')
+        (void)unlink(keeper->path);
+    keeper->path[0] = '\0';
+}
 
 static void close_handoff(struct driver_keeper *keeper) {
     omni_handoff_close(keeper->handoff);
     keeper->handoff = NULL;
     keeper->call = NULL;
-    (void)unlink(keeper->settings.handoff);
+    remove_name(keeper);
+}
+
+/* Robots of the same name (their segments may lie in different regions) must not meet here. */
+static int make_names(struct driver_keeper *keeper, struct omni_problem *problem) {
+    uint64_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return complain(problem, -EIO, "no random number for a hand-off with the driver's host");
+    (void)snprintf(keeper->nonce, sizeof keeper->nonce, "%016llx", (unsigned long long)number);
+    int length = snprintf(keeper->path, sizeof keeper->path, "%s.%ld.%.8s",
+                          keeper->settings.handoff, (long)getpid(), keeper->nonce);
+    if (length > 0 && (size_t)length < sizeof keeper->path)
+        return 0;
+    keeper->path[0] = '\0';
+    return complain(problem, -ENAMETOOLONG,
+                    "no place for a hand-off with the driver's host: its path would be too long");
 }
 
 /* A new one for each host: whatever the one before left in it is gone with it. */
 static int open_handoff(struct driver_keeper *keeper, struct omni_problem *problem) {
-    (void)unlink(keeper->settings.handoff);
-    int error = omni_handoff_open(&keeper->handoff, keeper->settings.handoff, OMNI_HANDOFF_ASKER,
+    int error = make_names(keeper, problem);
+    if (error == 0)
+        error = omni_handoff_open(&keeper->handoff, keeper->path, OMNI_HANDOFF_ASKER,
                                   sizeof *keeper->call, problem);
     if (error < 0)
         return error;
     keeper->call = omni_handoff_memory(keeper->handoff);
     keeper->call->version = DRIVER_CALL_VERSION;
+    memcpy(keeper->call->nonce, keeper->nonce, sizeof keeper->nonce);
     return 0;
 }
 
@@ -86,10 +127,9 @@ static int start_process(struct driver_keeper *keeper, struct omni_problem *prob
     const struct driver_keeper_settings *settings = &keeper->settings;
     char own_id[24];
     (void)snprintf(own_id, sizeof own_id, "%ld", (long)getpid());
-    const char *const arguments[HOST_ARGUMENTS] = {settings->handoff, settings->driver,
-                                                   settings->config, own_id};
-    return host_start(&keeper->process, &keeper->program, arguments,
-                      settings->priority > 0 ? settings->priority - 1 : 0, problem);
+    const char *const arguments[HOST_ARGUMENTS] = {keeper->path, settings->driver, settings->config,
+                                                   own_id, keeper->nonce};
+    return host_start(&keeper->process, &keeper->program, arguments, problem);
 }
 
 static int ask(struct driver_keeper *keeper, enum driver_call_wish wish) {
@@ -101,7 +141,9 @@ static int ask(struct driver_keeper *keeper, enum driver_call_wish wish) {
 static int await_first_answer(struct driver_keeper *keeper) {
     uint64_t bound = clock_now_ns() + START_NS;
     for (;;) {
-        if (omni_handoff_await_answer(keeper->handoff, LOOK_NS) == 0)
+        int error = omni_handoff_await_answer(keeper->handoff, LOOK_NS);
+        keeper->was_there |= error == 0 || error == -ETIMEDOUT || error == -EPIPE;
+        if (error == 0)
             return 0;
         if (host_has_ended(&keeper->process))
             return -EPIPE;
@@ -114,8 +156,8 @@ static int await_first_answer(struct driver_keeper *keeper) {
 
 static bool could_not_be_run(const struct driver_keeper *keeper) {
     const struct host_process *process = &keeper->process;
-    return process->id == 0 && WIFEXITED(process->status) &&
-           WEXITSTATUS(process->status) == HOST_STATUS_NOT_RUN;
+    return process->id == 0 && !keeper->was_there && WIFEXITED(process->status) &&
+           WEXITSTATUS(process->status) == HOST_STATUS_NOT_RUN && host_failure_is_hidden();
 }
 
 static enum outcome fail_to_open(struct driver_keeper *keeper, int error,
@@ -131,20 +173,29 @@ static enum outcome fail_to_open(struct driver_keeper *keeper, int error,
     return OUTCOME_FAILED;
 }
 
-/* The sentence comes from another process. */
+/* The sentence comes from another process, which may write still, and goes to a terminal. Bytes of
+ * UTF-8 stay, but for the control characters among them (C2 80 to C2 9F). */
 static enum outcome refuse_to_open(struct driver_keeper *keeper, struct omni_problem *problem) {
-    struct omni_problem *told = &keeper->call->problem;
-    told->text[sizeof told->text - 1] = '\0';
-    *problem = *told;
+    *problem = keeper->call->problem;
+    problem->text[sizeof problem->text - 1] = '\0';
+    for (char *at = problem->text; *at != '\0'; at++) {
+        if ((unsigned char)at[0] == 0xc2 && (unsigned char)at[1] >= 0x80 &&
+            (unsigned char)at[1] < 0xa0)
+            at[0] = at[1] = '?';
+        else if (iscntrl((unsigned char)*at))
+            *at = '?';
+    }
     return OUTCOME_REFUSED;
 }
 
 static enum outcome start_and_open(struct driver_keeper *keeper, struct omni_problem *problem) {
+    keeper->was_there = false;
     if (open_handoff(keeper, problem) < 0 || start_process(keeper, problem) < 0)
         return OUTCOME_REFUSED;
     int error = ask(keeper, CALL_OPEN);
     if (error == 0)
         error = await_first_answer(keeper);
+    remove_name(keeper);
     if (error < 0)
         return fail_to_open(keeper, error, problem);
     return keeper->call->result < 0 ? refuse_to_open(keeper, problem) : OUTCOME_OPEN;
@@ -167,6 +218,7 @@ static enum outcome start(struct driver_keeper *keeper, struct omni_problem *pro
                            cpu->name, cpu->emulator);
             outcome = OUTCOME_REFUSED;
         }
+        keeper->program.emulated = outcome == OUTCOME_OPEN;
     }
     if (outcome != OUTCOME_OPEN)
         end_host(keeper);
@@ -179,7 +231,7 @@ static enum outcome start(struct driver_keeper *keeper, struct omni_problem *pro
  * kernel. */
 static void end_host(struct driver_keeper *keeper) {
     bool told = false;
-    while (!host_kill(&keeper->process) && !keeper->stop) {
+    while (!host_end(&keeper->process) && !keeper->stop) {
         if (!told)
             (void)fprintf(stderr,
                           "Driver %s: its host (process %ld) hangs in the kernel and cannot be "
@@ -190,20 +242,19 @@ static void end_host(struct driver_keeper *keeper) {
     close_handoff(keeper);
 }
 
-static void tell_why(struct driver_keeper *keeper) {
+/* Why it was given back. */
+static void describe_why(struct driver_keeper *keeper, char *what, size_t size) {
     char end[80];
-    char what[160];
     if (keeper->reason == -ETIMEDOUT && !host_has_ended(&keeper->process)) {
-        tell(keeper, "its host did not answer and is ended");
+        (void)snprintf(what, size, "its host did not answer and is ended");
         return;
     }
     if (!host_await_end(&keeper->process, FALLING_NS)) {
-        tell(keeper, "its host gave up its place and is ended");
+        (void)snprintf(what, size, "its host gave up its place and is ended");
         return;
     }
     host_describe_end(&keeper->process, end, sizeof end);
-    (void)snprintf(what, sizeof what, "its host %s", end);
-    tell(keeper, what);
+    (void)snprintf(what, size, "its host %s", end);
 }
 
 /* In order: what stands is answered, the driver closes, the host ends by itself. */
@@ -224,7 +275,16 @@ static void lend(struct driver_keeper *keeper) {
     while (keeper->borrower == BORROWER_LOOP && !keeper->stop)
         sleep_until_wanted(keeper, UINT64_C(1) << 62);
     if (clock_now_ns() - since >= RECOVERED_NS)
-        keeper->pause_ns = PAUSE_LEAST_NS;
+        keeper->pause_ns = 0;
+}
+
+/* Not before its driver is open: that may take long, and all the while nothing is urgent. */
+static void make_realtime(const struct driver_keeper *keeper) {
+    int priority = keeper->settings.priority - 1;
+    int error = priority > 0 ? host_set_priority(&keeper->process, priority) : 0;
+    if (error < 0)
+        (void)fprintf(stderr, "Driver %s: its host runs without real-time scheduling: %s.\n",
+                      keeper->settings.driver, strerror(-error));
 }
 
 /* Returns whether there is to be another one. */
@@ -243,12 +303,15 @@ static bool live_one_life(struct driver_keeper *keeper) {
             return false;
     }
     if (outcome == OUTCOME_OPEN) {
+        char what[160];
+        make_realtime(keeper);
         tell_open(keeper);
         lend(keeper);
         if (keeper->stop)
             return false;
-        tell_why(keeper);
-        end_host(keeper);
+        describe_why(keeper, what, sizeof what);
+        end_host(keeper); /* before anything is said: that may block, and its motors may run */
+        tell(keeper, what);
     } else if (!keeper->stop) {
         tell(keeper, problem.text);
     }
@@ -300,8 +363,17 @@ static int create_thread(struct driver_keeper *keeper) {
     return -error;
 }
 
-static void await(sem_t *semaphore) {
-    while (sem_wait(semaphore) < 0 && errno == EINTR) {
+/* Returns 0; -ECANCELED where the stop word was set before. */
+static int await_first_try(struct driver_keeper *keeper) {
+    const struct driver_keeper_settings *settings = &keeper->settings;
+    for (;;) {
+        struct timespec moment = at(clock_now_ns() + BEAT_NS);
+        if (sem_clockwait(&keeper->tried, CLOCK_MONOTONIC, &moment) == 0)
+            return 0;
+        if (settings->stop != NULL && *settings->stop != 0)
+            return -ECANCELED;
+        if (settings->publisher != NULL)
+            omni_publisher_beat(settings->publisher);
     }
 }
 
@@ -312,8 +384,7 @@ static void release(struct driver_keeper *keeper) {
 
 int driver_keeper_start(struct driver_keeper *keeper, const struct driver_keeper_settings *settings,
                         const struct host_program *program, struct omni_problem *problem) {
-    *keeper = (struct driver_keeper){
-        .settings = *settings, .program = *program, .pause_ns = PAUSE_LEAST_NS};
+    *keeper = (struct driver_keeper){.settings = *settings, .program = *program};
     (void)sem_init(&keeper->wanted, 0, 0);
     (void)sem_init(&keeper->tried, 0, 0);
     int error = create_thread(keeper);
@@ -322,7 +393,10 @@ int driver_keeper_start(struct driver_keeper *keeper, const struct driver_keeper
         return complain(problem, error, "the thread that keeps the driver's host: %s",
                         strerror(-error));
     }
-    await(&keeper->tried);
+    if (await_first_try(keeper) < 0) {
+        driver_keeper_stop(keeper);
+        return complain(problem, -ECANCELED, "told to stop before the driver was open");
+    }
     if (keeper->refusal == 0)
         return 0;
     (void)pthread_join(keeper->thread, NULL);

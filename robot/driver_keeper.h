@@ -5,18 +5,19 @@
  *   Starting a process takes milliseconds, and a driver may crash or hang at any time: none of that
  *   may happen in the control loop. The keeper starts the host, opens the driver in it and lends the
  *   hand-off to the loop. The loop gives it back when the host died or does not answer; then
- *   the keeper ends it for good, waits a little and starts the next one.
+ *   the keeper ends it for good and starts the next one.
  *
  * Calling sequence
  *     struct driver_keeper keeper;             // at a place that stays where it is
- *     error = driver_keeper_start(&keeper, &settings, &problem);
+ *     error = driver_keeper_start(&keeper, &settings, &program, &problem);
  *     each tick, in one thread:
  *         if (driver_keeper_lends(&keeper))    // then keeper.handoff and keeper.call are the loop's
  *             ... and when the host fails: driver_keeper_take_back(&keeper, reason)
  *     driver_keeper_stop(&keeper);             // closes the driver, ends the host
  *
  * Waiting between two starts
- *   0.1 s, then twice as long each time up to 5 s; 0.1 s again after a host that served for 5 s.
+ *   None before the second host, so that hardware is without a command for a short time only; then
+ *   0.1 s, and twice as long each time up to 5 s. None again after a host that served for 5 s.
  *   What happens is told on stderr, one line each.
  *
  * In the loop
@@ -27,10 +28,13 @@
 #include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <omni/handoff.h>
+#include <omni/publish.h>
+#include <omni/region.h>
 
 #include "driver_call.h"
 #include "host_process.h"
@@ -39,11 +43,15 @@
 #define DRIVER_KEEPER_START_SECONDS 10
 
 struct driver_keeper_settings {
-    const char *driver; /* path of the shared object */
-    const char *config; /* for its open() */
-    const char
-        *handoff; /* where the file of the hand-off shall lie; replaced, removed at the end */
-    int priority; /* of the thread, SCHED_FIFO; the host gets one less. 0: ordinary */
+    const char *driver;  /* path of the shared object */
+    const char *config;  /* for its open() */
+    const char *handoff; /* how the names of hand-offs' files begin: each host has its own, which is
+                            removed once both sides have it open */
+    int priority;        /* of the thread, SCHED_FIFO; the host gets one less once its driver is
+                            open. 0: ordinary */
+    /* Both for the time that driver_keeper_start() waits; each may be NULL. */
+    const volatile sig_atomic_t *stop; /* set by a signal handler: wait no longer */
+    struct omni_publisher *publisher;  /* of the calling thread: shows life meanwhile */
 };
 
 enum driver_keeper_borrower { BORROWER_NONE, BORROWER_LOOP };
@@ -53,9 +61,11 @@ struct driver_keeper {
     struct omni_handoff *handoff;
     struct driver_call *call;
 
-    struct driver_keeper_settings settings; /* the texts are copied */
+    struct driver_keeper_settings settings; /* the texts live as long as the keeper */
     struct host_program program;
     struct host_process process;
+    char path[OMNI_PATH_BYTES]; /* of this host's hand-off; "": it has no name any more */
+    char nonce[DRIVER_NONCE_BYTES];
     pthread_t thread;
     sem_t wanted;              /* by the loop or by driver_keeper_stop() */
     sem_t tried;               /* the first start has succeeded or failed */
@@ -67,13 +77,14 @@ struct driver_keeper {
     struct omni_problem problem;
     uint64_t pause_ns;
     bool ever_started;
+    bool was_there; /* this host has taken its place at the hand-off */
 };
 
 /* Starts the thread and waits for the first host. `program` as found by host_find(); the texts in
  * `settings` have to live as long as the keeper.
  * Returns 0 where the driver is open, and also where its host died or hung meanwhile (that may mend;
  * stderr says so, and the keeper goes on trying). -errno with a sentence in `problem` where host or
- * driver said why it cannot be; then nothing is left of it. */
+ * driver said why it cannot be, -ECANCELED where the stop word was set; then nothing is left. */
 int driver_keeper_start(struct driver_keeper *keeper, const struct driver_keeper_settings *settings,
                         const struct host_program *program, struct omni_problem *problem);
 

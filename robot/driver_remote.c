@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "driver.h"
 
 struct driver_remote {
     struct driver_keeper keeper;
@@ -18,9 +19,10 @@ struct driver_remote {
     bool in_time;                     /* this tick has missed no answer */
     struct omni_driver_powers powers; /* newest command */
     int drive_error;                  /* that no drive() has returned yet */
-    int read_error;                   /* of the answer of this tick; 0: reading is new */
+    int read_error;                   /* why this tick has nothing new, where it has not */
+    bool has_new;                     /* a reading that no read() has returned yet */
     struct omni_driver_reading reading;
-    uint64_t read_ns;
+    uint64_t read_ns; /* when it was asked for */
     uint32_t silent;
 };
 
@@ -45,29 +47,27 @@ int driver_remote_open(struct driver_remote **remote, const struct driver_keeper
 
 /* ---- what an answer says ---- */
 
-/* It was written by a process that may be broken. */
-static int error_of(const struct driver_call *call) {
-    int32_t result = call->result;
-    if (result >= 0)
-        return 0;
-    return result > -4096 ? result : -EIO;
-}
-
-static void take_reading(struct driver_remote *remote) {
-    const struct driver_call *call = remote->keeper.call;
-    remote->read_error = error_of(call);
-    if (remote->read_error < 0)
+/* A good reading that came late is kept, whatever the next answer says. */
+static void take_reading(struct driver_remote *remote, int error) {
+    if (error < 0) {
+        remote->read_error = error;
         return;
-    remote->reading = call->reading;
+    }
+    remote->reading = remote->keeper.call->reading;
+    driver_clip(&remote->reading);
     remote->read_ns = remote->asked_ns;
+    remote->has_new = true;
 }
 
+/* It was written by a process that may be broken, and may write still: each word is read once. */
 static void take_answer(struct driver_remote *remote) {
+    const volatile int32_t *result = &remote->keeper.call->result;
+    int error = driver_error(*result);
     remote->owed = false;
     if (remote->wish == CALL_READ)
-        take_reading(remote);
-    else if (error_of(remote->keeper.call) < 0)
-        remote->drive_error = error_of(remote->keeper.call);
+        take_reading(remote, error);
+    else if (error < 0)
+        remote->drive_error = error;
 }
 
 /* ---- asking ---- */
@@ -84,14 +84,18 @@ static int await(const struct driver_remote *remote) {
 
 static int give_back(struct driver_remote *remote, int reason) {
     remote->owed = false;
+    remote->told = true;
     driver_keeper_take_back(&remote->keeper, reason);
     return reason;
 }
 
-/* Waits for what is owed, to the end of the budget. Returns 0 where nothing is owed any more. */
+/* Waits for what is owed, to the end of the budget. Returns 0 where nothing is owed any more.
+ * A command that nobody is there to obey is not kept for the next host. */
 static int settle(struct driver_remote *remote) {
-    if (!driver_keeper_lends(&remote->keeper))
+    if (!driver_keeper_lends(&remote->keeper)) {
+        remote->told = true;
         return -ENOTCONN;
+    }
     if (!remote->owed)
         return 0;
     int error = await(remote);
@@ -106,11 +110,12 @@ static int request(struct driver_remote *remote, enum driver_call_wish wish) {
     struct driver_keeper *keeper = &remote->keeper;
     keeper->call->wish = wish;
     keeper->call->powers = remote->powers;
+    uint64_t asked_ns = clock_now_ns();
     int error = omni_handoff_ask(keeper->handoff);
     if (error < 0)
         return give_back(remote, error);
     remote->wish = wish;
-    remote->asked_ns = clock_now_ns();
+    remote->asked_ns = asked_ns;
     remote->owed = true;
     return settle(remote);
 }
@@ -144,8 +149,9 @@ int driver_remote_read(struct driver_remote *remote, struct omni_driver_reading 
     else
         remote->deadline_ns = now;
     note(remote, error);
-    if (remote->read_error < 0)
+    if (!remote->has_new)
         return remote->read_error;
+    remote->has_new = false;
     *reading = remote->reading;
     *read_ns = remote->read_ns;
     return 0;

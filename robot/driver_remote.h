@@ -14,13 +14,14 @@
  *
  * A host that is late
  *   Its request stands; the ticks after that only look whether the answer has come. A late reading
- *   counts from the moment when it was asked for. A command that could not be given is given first
+ *   is kept for the next tick and counts from the moment when it was asked for. A command that could not be given is given first
  *   when the host answers again, in its newest form.
  * A host that is silent for 250 ms, or dead
  *   Goes back to the keeper. Until there is another one, there are no readings, and commands are
  *   dropped.
  *
- * In the loop: no allocation, no lock, no process is started; system calls of the hand-off only.
+ * In the loop: no allocation, no lock, no process is started; system calls of the hand-off, and one
+ * post of a semaphore for a host that is given up.
  */
 #ifndef ROBOT_DRIVER_REMOTE_H
 #define ROBOT_DRIVER_REMOTE_H
@@ -47,8 +48,8 @@ int driver_remote_open(struct driver_remote **remote, const struct driver_keeper
                        uint64_t period_ns, const struct host_program *program,
                        struct omni_problem *problem);
 
-/* Begins the tick's budget. Returns 0 with a reading and the moment at which it was asked for
- * (CLOCK_MONOTONIC); the driver's -errno, or -ETIMEDOUT: no new one, outputs untouched. */
+/* Begins the tick's budget. Returns 0 with a reading (ranges within 20 to 4000, whatever the host
+ * wrote) and the moment at which it was asked for (CLOCK_MONOTONIC); the driver's -errno, or -ETIMEDOUT: no new one, outputs untouched. */
 int driver_remote_read(struct driver_remote *remote, struct omni_driver_reading *reading,
                        uint64_t *read_ns);
 

@@ -21,6 +21,9 @@
 
 #define BETWEEN_LOOKS_NS (2 * CLOCK_NS_A_MILLISECOND)
 
+/* For a host to stop the motors and close its driver. */
+#define GRACE_NS (150 * CLOCK_NS_A_MILLISECOND)
+
 /* ---- where things are ---- */
 
 /* The folder of the running program, without the slash. */
@@ -107,11 +110,17 @@ int host_find(struct host_program *program, const struct cpu *cpu, bool is_own_c
 
 /* ---- starting ---- */
 
-/* What the child is: no blocked signals, none ignored, a group of its own, its priority. */
-static int describe(posix_spawnattr_t *attributes, int priority) {
+/* Only asked of the thread that starts the child. */
+static bool is_realtime(void) {
+    int policy = sched_getscheduler(0);
+    return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+/* What the child is: no blocked signals, none ignored, a group of its own, ordinary scheduling. */
+static int describe(posix_spawnattr_t *attributes) {
     sigset_t none;
     sigset_t all;
-    struct sched_param parameter = {.sched_priority = priority};
+    struct sched_param parameter = {.sched_priority = 0};
     short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigemptyset(&none);
     sigfillset(&all);
@@ -121,9 +130,9 @@ static int describe(posix_spawnattr_t *attributes, int priority) {
     (void)posix_spawnattr_setpgroup(attributes, 0);
     (void)posix_spawnattr_setsigmask(attributes, &none);
     (void)posix_spawnattr_setsigdefault(attributes, &all);
-    if (priority > 0) {
+    if (is_realtime()) {
         flags |= POSIX_SPAWN_SETSCHEDULER;
-        (void)posix_spawnattr_setschedpolicy(attributes, SCHED_FIFO);
+        (void)posix_spawnattr_setschedpolicy(attributes, SCHED_OTHER);
         (void)posix_spawnattr_setschedparam(attributes, &parameter);
     }
     (void)posix_spawnattr_setflags(attributes, flags);
@@ -147,7 +156,7 @@ static char **environment(char *variable) {
 }
 
 /* `words` are not changed: posix_spawn() only lacks a const. */
-static int spawn(pid_t *id, const char *const *words, const char *libraries, int priority) {
+static int spawn(pid_t *id, const char *const *words, const char *libraries) {
     char variable[sizeof LIBRARIES + 1 + PATH_MAX] = "";
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t files;
@@ -156,7 +165,7 @@ static int spawn(pid_t *id, const char *const *words, const char *libraries, int
     char **variables = environment(variable);
     if (variables == NULL)
         return -ENOMEM;
-    int error = describe(&attributes, priority);
+    int error = describe(&attributes);
     if (error == 0 && (error = -posix_spawn_file_actions_init(&files)) < 0)
         (void)posix_spawnattr_destroy(&attributes);
     if (error == 0) {
@@ -186,34 +195,69 @@ static int refuse(const struct host_program *program, int error, struct omni_pro
     return complain(problem, error, "cannot start %s: %s", program->file, strerror(-error));
 }
 
+/* That the kernel finds no interpreter for the program says nothing about an emulator that has
+ * libraries of its own. */
+static bool knows_libraries(const struct host_program *program) {
+    return program->libraries[0] != '\0' || getenv(LIBRARIES) != NULL;
+}
+
 int host_start(struct host_process *process, struct host_program *program,
-               const char *const arguments[HOST_ARGUMENTS], int priority,
-               struct omni_problem *problem) {
+               const char *const arguments[HOST_ARGUMENTS], struct omni_problem *problem) {
     const char *words[HOST_ARGUMENTS + 3] = {program->cpu->emulator, program->file};
     memcpy(&words[2], arguments, HOST_ARGUMENTS * sizeof words[0]);
     pid_t id = 0;
+    bool was_emulated = program->emulated;
     int error = -ENOEXEC;
-    if (!program->emulated)
-        error = spawn(&id, &words[1], program->libraries, priority);
+    if (!was_emulated)
+        error = spawn(&id, &words[1], program->libraries);
     if (error == -ENOEXEC) {
         program->emulated = true;
-        error = spawn(&id, words, program->libraries, priority);
+        error = spawn(&id, words, program->libraries);
+    } else if (error == -ENOENT && knows_libraries(program) &&
+               spawn(&id, words, program->libraries) == 0) {
+        program->emulated = true;
+        error = 0;
     }
-    if (error < 0)
-        return refuse(program, error, problem);
+    if (error < 0) {
+        error = refuse(program, error, problem);
+        program->emulated = was_emulated;
+        return error;
+    }
     *process = (struct host_process){.id = id};
     return 0;
 }
 
+int host_set_priority(const struct host_process *process, int priority) {
+    struct sched_param parameter = {.sched_priority = priority};
+    return sched_setscheduler(process->id, SCHED_FIFO, &parameter) < 0 ? -errno : 0;
+}
+
+bool host_failure_is_hidden(void) {
+    static const char *const words[] = {"/dev/null/nothing", NULL};
+    pid_t id = 0;
+    if (spawn(&id, words, "") < 0)
+        return false;
+    (void)waitpid(id, NULL, 0);
+    return true;
+}
+
 /* ---- ending ---- */
 
+/* The group is ended while the process has not been waited for: until then its number is nobody
+ * else's. */
 bool host_has_ended(struct host_process *process) {
+    siginfo_t end = {0};
     if (process->id == 0)
         return true;
-    pid_t ended = waitpid(process->id, &process->status, WNOHANG);
-    /* No child any more: where SIGCHLD is ignored, the kernel waits for them itself. */
-    if (ended == process->id || (ended < 0 && errno == ECHILD))
+    if (waitid(P_PID, (id_t)process->id, &end, WEXITED | WNOHANG | WNOWAIT) < 0) {
+        /* No child any more: where SIGCHLD is ignored, the kernel waits for them itself. */
+        if (errno == ECHILD)
+            process->id = 0;
+    } else if (end.si_pid == process->id) {
+        (void)kill(-process->id, SIGKILL);
+        (void)waitpid(process->id, &process->status, 0);
         process->id = 0;
+    }
     return process->id == 0;
 }
 
@@ -227,10 +271,14 @@ bool host_await_end(struct host_process *process, uint64_t patience_ns) {
     return true;
 }
 
-bool host_kill(struct host_process *process) {
+bool host_end(struct host_process *process) {
     /* Not waited for yet, so the id is nobody else's. */
     if (process->id != 0)
+        (void)kill(process->id, SIGTERM);
+    if (!host_await_end(process, GRACE_NS)) {
+        (void)kill(-process->id, SIGKILL);
         (void)kill(process->id, SIGKILL);
+    }
     return host_await_end(process, CLOCK_NS_A_SECOND);
 }
 

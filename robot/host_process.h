@@ -10,8 +10,9 @@
  *     struct host_program program;
  *     error = host_find(&program, cpu, is_own_cpu, NULL, &problem);    // once
  *     struct host_process process;
- *     error = host_start(&process, &program, arguments, priority, &problem);
- *     ... host_has_ended(&process), host_end(&process, patience) ...
+ *     error = host_start(&process, &program, arguments, &problem);
+ *     ... host_has_ended(&process), host_set_priority(&process, priority) ...
+ *     host_end(&process);
  *
  * Where it is looked for, <cpu> being cpu.h's name
  *   --driver-host FILE; else, seen from the folder of the running robot: omni-driver-host beside it
@@ -47,31 +48,36 @@ struct host_process {
 };
 
 /* What the program is given, in this order. */
-enum { HOST_ARGUMENTS = 4 };
+enum { HOST_ARGUMENTS = 5 };
 
 /* Finds the program for `cpu`. `file`: the user's choice, or NULL.
  * Returns 0, or -errno with a sentence that says what to do, *program untouched. */
 int host_find(struct host_program *program, const struct cpu *cpu, bool is_own_cpu,
               const char *file, struct omni_problem *problem);
 
-/* Starts it; under the emulator where the kernel cannot run it (then program->emulated is set). It
- * belongs to a process group of its own, so that the terminal's Ctrl-C is the robot's alone.
- * `priority`: 0 for the caller's scheduling, else that of SCHED_FIFO.
+/* Starts it; under the emulator where the kernel cannot run it, or finds no libraries for it while
+ * the emulator would (then program->emulated is set). It leads a process group of its own, so that
+ * the terminal's Ctrl-C is the robot's alone, and never has the caller's real-time scheduling.
  * The calling thread is its parent: it has to live as long (PR_SET_PDEATHSIG).
  * Returns 0, or -errno with a sentence: nothing was started. */
 int host_start(struct host_process *process, struct host_program *program,
-               const char *const arguments[HOST_ARGUMENTS], int priority,
-               struct omni_problem *problem);
+               const char *const arguments[HOST_ARGUMENTS], struct omni_problem *problem);
 
-/* True where the process has ended (or there is none). Does not wait. */
+/* Puts it under SCHED_FIFO: its first thread, and what that starts from now on. Returns 0 or
+ * -errno. */
+int host_set_priority(const struct host_process *process, int priority);
+
+/* True where the process has ended (or there is none). Does not wait. Whatever else it has started
+ * in its group is ended with it. */
 bool host_has_ended(struct host_process *process);
 
 /* Waits at most `patience_ns` for its end. Returns whether it has ended. */
 bool host_await_end(struct host_process *process, uint64_t patience_ns);
 
-/* Ends it: SIGKILL. Returns whether it has ended, after waiting a second for it: a process that
- * hangs in the kernel has not. */
-bool host_kill(struct host_process *process);
+/* Ends it: SIGTERM, at which it stops the motors and closes its driver; after 150 ms SIGKILL, which
+ * its whole group gets. Returns whether it has ended, after waiting a second for that: a process
+ * that hangs in the kernel has not. */
+bool host_end(struct host_process *process);
 
 /* How it ended, for a sentence: "ended with status 3", "was killed by signal 9". */
 void host_describe_end(const struct host_process *process, char *text, size_t size);
@@ -79,5 +85,9 @@ void host_describe_end(const struct host_process *process, char *text, size_t si
 /* What execve() could not run, of a child whose start cannot say so itself (as under an emulator):
  * shells and libc agree on this status. */
 #define HOST_STATUS_NOT_RUN 127
+
+/* Whether host_start() succeeds even where nothing can be run, and the child ends with that status:
+ * so it is where this robot itself runs under an emulator. Starts something that is not there. */
+bool host_failure_is_hidden(void);
 
 #endif

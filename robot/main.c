@@ -40,6 +40,8 @@ static void catch_signals(void) {
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         (void)sigaction(signals[i], &action, NULL);
+    /* Who ignores it, and lets its children inherit that, cannot wait for its own. */
+    (void)signal(SIGCHLD, SIG_DFL);
 }
 
 /* Everything that runs, from start to stop. */
@@ -87,6 +89,7 @@ static int priority(const struct options *options) {
     return options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
 }
 
+/* Returns 0 also where a signal came before the board was open: then there is none. */
 static int open_board(struct session *session) {
     const struct options *options = session->options;
     struct board_setup setup = {
@@ -99,9 +102,13 @@ static int open_board(struct session *session) {
         .driver_config = options->driver_config,
         .driver_host = options->driver_host,
         .isolate_driver = options->isolate_driver,
+        .stop = &stop,
+        .publisher = session->publisher,
     };
     struct omni_problem problem;
     int error = session->kind->open(&session->board, &setup, &problem);
+    if (error == -ECANCELED)
+        return EXIT_STOPPED;
     return error < 0 ? refuse(problem.text) : 0;
 }
 
@@ -196,7 +203,7 @@ static int run(struct session *session) {
     if (status != 0)
         goto close_lockstep;
     status = open_board(session);
-    if (status != 0)
+    if (session->board == NULL)
         goto close_publisher;
     /* The loop's ticks are signs of life; what comes before the first one may take its time. */
     omni_publisher_beat(session->publisher);

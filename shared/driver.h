@@ -28,11 +28,13 @@
  *   Both calls of a tick happen within it: together they should take a small part of its period.
  *   Loaded into the robot itself, a call that hangs hangs the robot. In a host process (another
  *   CPU's driver, or --isolate-driver) the loop waits for half a period and 5 ms at most; after
- *   250 ms the host is killed and another one started.
+ *   250 ms the host is ended (SIGTERM; where its call returns then, motors are commanded to zero and
+ *   close() is called; SIGKILL after 150 ms) and another one started.
  *
  * Death
- *   close() is not called when the process is killed or crashes. Hardware that could do harm has to
- *   stop by itself when no command comes (a watchdog), and open() finds it in any state.
+ *   close() is not called when the process is killed or crashes. The robot commands zero then, which
+ *   nobody hears: hardware that could do harm has to stop by itself when no command comes (a
+ *   watchdog), and open() finds it in any state.
  *
  * Failure
  *   Functions return 0 or a negative errno. Nothing may be thrown through them.

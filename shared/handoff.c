@@ -329,6 +329,7 @@ static int look(struct omni_handoff *handoff) {
 struct patience {
     uint64_t timeout_ns;
     uint64_t start_ns;
+    bool over; /* the time was over, and the word got one more look */
 };
 
 static uint64_t monotonic_ns(void) {
@@ -339,7 +340,7 @@ static uint64_t monotonic_ns(void) {
 
 static struct patience patience_begin(uint64_t timeout_ns) {
     bool timed = timeout_ns != 0 && timeout_ns != OMNI_HANDOFF_FOREVER;
-    return (struct patience){timeout_ns, timed ? monotonic_ns() : 0};
+    return (struct patience){.timeout_ns = timeout_ns, .start_ns = timed ? monotonic_ns() : 0};
 }
 
 static uint64_t patience_left(const struct patience *patience) {
@@ -352,15 +353,18 @@ static uint64_t patience_left(const struct patience *patience) {
 /* Sleeps while *word is `seen`. Returns 0 where it is worth to look at the word again; what the
  * waiting function returns where it is not. The kernel compares and falls asleep in one step: who
  * changes the word before that is noticed by the comparison, who changes it after that wakes us.
- * Being woken without news is how the other side says goodbye. */
+ * Being woken without news is how the other side says goodbye. A word that changes for ever, as a
+ * broken other side may let it, is news once after the time is over, not again. */
 static int doze(struct omni_handoff *handoff, const uint32_t *word, uint32_t seen,
-                const struct patience *patience) {
+                struct patience *patience) {
     uint64_t left = patience_left(patience);
     int error = 0;
     if (left > 0)
         error = omni_futex_wait(word, seen, left < BETWEEN_LOOKS_NS ? left : BETWEEN_LOOKS_NS);
-    if (omni_load_acquire(word) != seen)
+    if (omni_load_acquire(word) != seen && !patience->over) {
+        patience->over = left == 0;
         return 0;
+    }
     if (error < 0 && error != -EAGAIN && error != -ETIMEDOUT)
         return error;
     error = look(handoff);

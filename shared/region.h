@@ -22,7 +22,7 @@
  *     omni-lock.NAME      who owns the name (mode 0600, never removed)
  *     omni-sleepers.NAME  one word by which a futex sleeper asks to be woken (mode 0600)
  *     omni-step.NAME      the hand-off with a consumer in lockstep (mode 0600; omni/lockstep.h)
- *     omni-driver.NAME    the hand-off with a driver's host process (mode 0600)
+ *     omni-driver.NAME    ... .PROCESS.NUMBER: a hand-off with a driver's host process (mode 0600)
  *     omni-new.NAME       a segment under construction; gone when it is ready
  *
  * Between machines

@@ -1,8 +1,9 @@
 /*
  * main.c - omni-driver-host: loads a driver and calls it for a robot (driver_call.h)
  *
- *     omni-driver-host HAND-OFF DRIVER CONFIG ROBOT
- *   HAND-OFF: the file of omni/handoff.h; ROBOT: the process id of the robot, which started this.
+ *     omni-driver-host HAND-OFF DRIVER CONFIG ROBOT NONCE
+ *   HAND-OFF: the file of omni/handoff.h; ROBOT: the process id of the robot, which started this;
+ *   NONCE: what that wrote into the hand-off's memory.
  *
  * Made for the driver's CPU, which need not be the robot's. Started by omni-robot only.
  */
@@ -13,18 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <omni/handoff.h>
 
 #include "../driver.h"
 #include "../driver_call.h"
+#include "../realtime.h"
 
 /* A signal that comes just before the sleep is found after it. */
 #define BETWEEN_LOOKS_NS 1000000000u
 
 /* For a driver that hangs when the robot is dead, and nobody is there any more to kill this. */
 #define LAST_SECONDS 1
+
+/* Of a core, without sleeping, under real-time scheduling: no call of a driver is worth more. */
+#define REALTIME_US 1000000u
 
 static volatile sig_atomic_t stop;
 
@@ -45,11 +51,30 @@ static bool live_no_longer_than(pid_t robot) {
     return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == robot;
 }
 
+static void bound(int resource, rlim_t most) {
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) < 0)
+        return;
+    if (limit.rlim_max > most)
+        limit.rlim_max = most;
+    if (limit.rlim_cur > limit.rlim_max)
+        limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(resource, &limit);
+}
+
+/* Before the driver's code runs: what spins in real time starves everything else on its core, and
+ * nothing of a driver comes before the thread that ends it. */
+static void bound_realtime(void) {
+    bound(RLIMIT_RTTIME, REALTIME_US);
+    bound(RLIMIT_RTPRIO, REALTIME_SENSOR_PRIORITY - 1);
+}
+
 struct host {
     struct omni_handoff *handoff;
     struct driver_call *call;
     const char *path;
     const char *config;
+    const char *nonce;
     struct driver driver;
     bool is_open;
     bool ends;
@@ -63,6 +88,11 @@ static int do_open(struct host *host) {
                        "omni-driver-host is of another release than the robot (%u, expected %u): "
                        "install both from the same",
                        DRIVER_CALL_VERSION, host->call->version);
+        return -EPROTO;
+    }
+    if (strncmp(host->call->nonce, host->nonce, sizeof host->call->nonce) != 0) {
+        (void)snprintf(host->call->problem.text, sizeof host->call->problem.text,
+                       "omni-driver-host was started by another robot than this one: start again");
         return -EPROTO;
     }
     int error = driver_open(&host->driver, host->path, host->config, &host->call->problem);
@@ -119,14 +149,15 @@ static void serve(struct host *host) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) {
+    if (argc != 6) {
         (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
         return 2;
     }
-    struct host host = {.path = argv[2], .config = argv[3]};
+    struct host host = {.path = argv[2], .config = argv[3], .nonce = argv[5]};
     struct omni_problem problem;
     if (!live_no_longer_than((pid_t)strtol(argv[4], NULL, 10)))
         return 1;
+    bound_realtime();
     int error = omni_handoff_open(&host.handoff, argv[1], OMNI_HANDOFF_ANSWERER,
                                   sizeof(struct driver_call), &problem);
     if (error < 0) {

@@ -3,10 +3,13 @@
  * is told, and misbehaves on demand
  *
  * Its configuration is the path of a folder. There it appends to the file `log`, one line a call:
- *   PROCESS open, PROCESS motors P P P, PROCESS close, PROCESS hang
+ *   PROCESS open, PROCESS motors P P P, PROCESS close, PROCESS hang, PROCESS nap, PROCESS helper
  * and while a file of that name exists there,
  *   crash-open, fail-open     open() crashes, fails with EIO
+ *   hang-open, helper         open() never returns, starts a process that never ends
  *   crash, hang, slow, quiet  read_sensors() crashes, never returns, takes 8 ms, has nothing new
+ *   spin                      read_sensors() never returns nor sleeps
+ *   nap                       read_sensors() does not return before a signal comes, then with EINTR
  *   wild                      readings are 0, 19, 20, 4000 and 65535
  *   refuse                    set_motors() fails with EIO
  *
@@ -60,6 +63,20 @@ static void hang(void) {
         (void)pause();
 }
 
+static void spin(void) {
+    note("spin");
+    for (volatile unsigned rounds = 0;; rounds++) {
+    }
+}
+
+static void start_helper(void) {
+    if (fork() != 0)
+        return;
+    note("helper");
+    for (;;)
+        (void)pause();
+}
+
 static int32_t recorder_open(void **state, const char *config) {
     char path[PATH_BYTES];
     *state = &recorder;
@@ -72,6 +89,10 @@ static int32_t recorder_open(void **state, const char *config) {
     recorder.log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (recorder.log < 0)
         return -errno;
+    if (shall("hang-open"))
+        hang();
+    if (shall("helper"))
+        start_helper();
     note("open");
     return 0;
 }
@@ -82,6 +103,13 @@ static int32_t recorder_read_sensors(void *state, struct omni_driver_reading *re
         abort();
     if (shall("hang"))
         hang();
+    if (shall("spin"))
+        spin();
+    if (shall("nap")) {
+        note("nap");
+        (void)pause();
+        return -EINTR;
+    }
     if (shall("quiet"))
         return -EAGAIN;
     if (shall("slow"))

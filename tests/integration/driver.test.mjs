@@ -3,13 +3,14 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-import { badDays, driver, goodDays, startSession } from "./driver_scenarios.mjs";
-import { BUILD, ROOT, openPlace } from "./support.mjs";
+import { badDays, driver, goodDays, isAlive, mayBeRealtime, schedulingOf, startSession } from "./driver_scenarios.mjs";
+import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 
@@ -90,13 +91,85 @@ test("an installed robot finds the host program that was installed beside it", o
 test("a robot with a driver leaves nothing behind but its segment", options, async (t) => {
   const session = await startSession(t, apart);
   await session.see("it ticks", () => true);
-  assert.ok((await readdir(session.place.directory)).includes("omni-driver.robot"));
+  // The hand-off has no name any more once both sides have it open.
+  assert.deepEqual((await readdir(session.place.directory)).filter((name) => name.startsWith("omni-driver")), []);
   // Of a process group of its own: what a terminal's Ctrl-C ends is the robot, which then ends the host in order.
   const [, , group] = (await readFile(`/proc/${session.host}/stat`, "utf8")).split(") ").at(-1).split(" ");
   assert.equal(Number(group), session.host);
   await session.robot.stop();
   const left = (await readdir(session.place.directory)).filter((name) => name.startsWith("omni"));
   assert.deepEqual(left.sort(), ["omni-lock.robot", "omni-sleepers.robot", "omni.robot"]);
+});
+
+/** The processes of the recorder that hang in open(), by its log. */
+async function hanging(place) {
+  const text = await readFile(join(place.directory, "log"), "utf8").catch(() => "");
+  return [...text.matchAll(/^(\d+) hang$/gm)].map(([, pid]) => Number(pid));
+}
+
+test("robots of one name, each on its region, have hand-offs of their own; and end at once while their drivers open", options, async (t) => {
+  const place = await openPlace(t);
+  await writeFile(join(place.directory, "hang-open"), "");
+  const start = (region) =>
+    place.start("omni-robot", ["--directory", place.directory, "--region", `file:${join(place.directory, region)}`,
+      "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver"]);
+  const robots = [start("first"), start("second")];
+  const hosts = await until("both hosts hang", async () => {
+    const pids = await hanging(place);
+    return pids.length === 2 && pids;
+  });
+  const names = async () => (await readdir(place.directory)).filter((name) => name.startsWith("omni-driver"));
+  assert.equal((await names()).length, 2, await names());
+
+  // Nobody publishes yet, but their regions are theirs: who shows no sign of life for 2 s is replaced.
+  await sleep(2500);
+  const third = start("first");
+  assert.deepEqual(await third.ended, { code: 2, signal: null });
+  assert.match(third.stderr, /its publisher lives/);
+
+  for (const robot of robots) assert.deepEqual(await robot.stop(), { code: 0, signal: null }, robot.stderr);
+  for (const host of hosts) assert.equal(isAlive(host), false);
+  assert.deepEqual(await names(), []);
+});
+
+test("a host gets real-time scheduling only when its driver is open, and no more than its bounds", options, async (t) => {
+  if (!mayBeRealtime()) return t.skip("robots may not run in real time here");
+  const place = await openPlace(t);
+  await writeFile(join(place.directory, "hang-open"), "");
+  const robot = place.start("omni-robot", ["--directory", place.directory, "--realtime", "--board", `driver:${driver("recorder")}`,
+    "--driver-config", place.directory, "--isolate-driver"]);
+  const [host] = await until("the host hangs", async () => (await hanging(place)).length > 0 && hanging(place));
+  assert.deepEqual(schedulingOf(host), { priority: 0, policy: 0 }, "SCHED_OTHER");
+  const limits = await readFile(`/proc/${host}/limits`, "utf8");
+  assert.match(limits, /^Max realtime timeout +1000000 +1000000 /m);
+  assert.ok(Number(/^Max realtime priority +\S+ +(\d+)/m.exec(limits)[1]) <= 39, limits);
+  assert.deepEqual(await robot.stop(), { code: 0, signal: null }, robot.stderr);
+});
+
+test("a robot with privileges of its file loads no driver into itself", options, async (t) => {
+  if (process.getuid() !== 0) return t.skip("only root can make a set-group-id program of another group here");
+  const place = await openPlace(t);
+  for (const program of ["omni-robot", "omni-driver-host"]) await copyFile(join(BUILD, program), join(place.directory, program));
+  const copy = join(place.directory, "omni-robot");
+  await chown(copy, 0, 65534);
+  await chmod(copy, 0o2755);
+  const robot = place.start(relative(BUILD, copy), ["--directory", place.directory, "--board", `driver:${driver("recorder")}`,
+    "--driver-config", place.directory, "--ticks", "3"]);
+  assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /open in process \d+/);
+  const log = await readFile(join(place.directory, "log"), "utf8");
+  assert.ok(!log.includes(`${robot.pid} `), log);
+});
+
+test("a robot that was told to ignore its children's ends hears of them all the same", options, async (t) => {
+  const place = await openPlace(t);
+  const words = [join(BUILD, "omni-robot"), "--directory", place.directory, "--board", `driver:${driver("recorder")}`,
+    "--driver-config", place.directory, "--isolate-driver"];
+  const robot = place.start(relative(BUILD, "/bin/sh"), ["-c", `trap "" CHLD; exec "$0" "$@"`, ...words]);
+  const [, host] = await robot.says(/open in process (\d+)/, "stderr");
+  process.kill(Number(host), "SIGKILL");
+  await robot.says(/its host was killed by signal 9/, "stderr");
+  assert.deepEqual(await robot.stop(), { code: 0, signal: null });
 });
 
 test("the driver that the documentation shows is the example, and works in C++, too", options, async (t) => {

@@ -1,6 +1,9 @@
 /* A driver in a real host process, from the loop's side: answers, lateness, death, restart. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "driver_place.h"
 #include "robot/clock.h"
@@ -13,6 +16,8 @@ struct remote {
     struct place place;
     char driver[PATH_MAX + 64];
     char handoff[128];
+    const char *host; /* NULL: of the build folder */
+    const volatile sig_atomic_t *stop;
     struct driver_remote *remote;
     uint64_t ticks;
     uint64_t next_ns;
@@ -25,10 +30,11 @@ static int try_open(struct remote *it, struct omni_problem *problem) {
                    place_path(&it->place, true, "tests/drivers/recorder.so"));
     (void)snprintf(it->handoff, sizeof it->handoff, "%s/handoff", it->place.folder);
     struct driver_keeper_settings settings = {
-        .driver = it->driver, .config = it->place.folder, .handoff = it->handoff};
+        .driver = it->driver, .config = it->place.folder, .handoff = it->handoff, .stop = it->stop};
     assert_int_equal(cpu_of_file("/proc/self/exe", &own, NULL), 0);
-    int error =
-        host_find(&program, own, true, place_path(&it->place, true, "omni-driver-host"), problem);
+    int error = host_find(
+        &program, own, true,
+        it->host != NULL ? it->host : place_path(&it->place, true, "omni-driver-host"), problem);
     if (error < 0)
         fail_msg("%s", problem->text);
     it->ticks = 0;
@@ -81,8 +87,7 @@ static pid_t host_of(const struct remote *it) {
 
 static void finish(struct remote *it) {
     driver_remote_close(it->remote);
-    assert_int_equal(access(it->handoff, F_OK), -1);
-    place_close(&it->place);
+    place_close(&it->place); /* nothing is left there but the log */
 }
 
 static void calls_reach_the_driver_in_its_process(void **state) {
@@ -197,7 +202,234 @@ static void a_refused_command_is_told(void **state) {
     finish(&it);
 }
 
-int main(void) {
+/* ---- what a host leaves behind ---- */
+
+static bool is_alive(pid_t id) {
+    char path[64];
+    char state = 'Z';
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)id);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'Z';
+    (void)fclose(file);
+    return state != 'Z';
+}
+
+static void await_death(pid_t id) {
+    uint64_t bound = clock_now_ns() + PATIENCE_NS;
+    while (is_alive(id))
+        if (clock_now_ns() > bound)
+            fail_msg("process %ld lives", (long)id);
+        else
+            (void)poll(NULL, 0, 1);
+}
+
+static void await_log(struct remote *it, const char *wanted) {
+    char log[16384];
+    struct omni_driver_reading reading;
+    uint64_t bound = clock_now_ns() + PATIENCE_NS;
+    do {
+        (void)tick(it, &reading);
+        place_log(&it->place, log, sizeof log);
+        if (clock_now_ns() > bound)
+            fail_msg("there is no \"%s\" in \"%s\"", wanted, log);
+    } while (strstr(log, wanted) == NULL);
+}
+
+/* It is asked to end before it is killed. */
+static void a_host_that_hangs_in_a_call_stops_its_motors_where_it_can(void **state) {
+    (void)state;
+    struct remote it = {0};
+    must_open(&it);
+    tick_until_it_answers(&it, true);
+    place_shall(&it.place, "nap");
+    await_log(&it, "nap;motors 0 0 0;close;");
+    place_shall_not(&it.place, "nap");
+    tick_until_it_answers(&it, true);
+    finish(&it);
+}
+
+/* The process that wrote the first line of the recorder's log which says `what`. */
+static pid_t who_said(const struct remote *it, const char *what) {
+    char line[128];
+    long id = 0;
+    FILE *log = fopen(place_path(&it->place, false, "log"), "re");
+    while (log != NULL && id == 0 && fgets(line, sizeof line, log) != NULL)
+        if (strstr(line, what) != NULL)
+            id = strtol(line, NULL, 10);
+    if (log != NULL)
+        (void)fclose(log);
+    return (pid_t)id;
+}
+
+static void what_a_driver_started_ends_with_its_host(void **state) {
+    (void)state;
+    struct remote it = {0};
+    struct omni_problem problem = {""};
+    pid_t helper = 0;
+    place_open(&it.place);
+    place_shall(&it.place, "helper");
+    assert_int_equal(try_open(&it, &problem), 0);
+    place_shall_not(&it.place, "helper");
+    await_log(&it, "helper;");
+    helper = who_said(&it, "helper");
+    pid_t host = who_said(&it, "open");
+    assert_true(helper > 0 && helper != host && is_alive(helper));
+    assert_int_equal(kill(host, SIGKILL), 0);
+    tick_until_it_answers(&it, false);
+    tick_until_it_answers(&it, true);
+    await_death(helper);
+    finish(&it);
+}
+
+static void who_is_told_to_stop_does_not_wait_for_a_driver_that_hangs_at_the_start(void **state) {
+    (void)state;
+    static volatile sig_atomic_t stop = 1;
+    struct remote it = {.stop = &stop};
+    struct omni_problem problem = {""};
+    place_open(&it.place);
+    place_shall(&it.place, "hang-open");
+    assert_int_equal(try_open(&it, &problem), -ECANCELED);
+    assert_null(it.remote);
+    pid_t host = who_said(&it, "hang");
+    if (host != 0)
+        assert_false(is_alive(host));
+    place_shall_not(&it.place, "hang-open");
+    finish(&it);
+}
+
+/* ---- other hosts ---- */
+
+/* This very program, started as a host: refuses to open, with a sentence that has no end and would
+ * change the colours of a terminal. */
+static int lie(char **argv) {
+    struct omni_handoff *handoff;
+    if (omni_handoff_open(&handoff, argv[1], OMNI_HANDOFF_ANSWERER, sizeof(struct driver_call),
+                          NULL) < 0)
+        return 1;
+    struct driver_call *call = omni_handoff_memory(handoff);
+    int error;
+    while ((error = omni_handoff_await_request(handoff, PATIENCE_NS)) == -EINTR) {
+    }
+    memset(call->problem.text, 'x', sizeof call->problem.text);
+    memcpy(call->problem.text, "red: \033[31m \xc2\x9b, f\xc3\xbcr", 19);
+    call->result = -EIO;
+    if (error == 0)
+        (void)omni_handoff_answer(handoff);
+    (void)pause();
+    return 0;
+}
+
+static void what_a_host_says_is_ended_and_has_no_control_characters(void **state) {
+    (void)state;
+    char own[PATH_MAX] = "";
+    struct remote it = {.host = own};
+    struct omni_problem problem = {""};
+    place_open(&it.place);
+    assert_true(readlink("/proc/self/exe", own, sizeof own - 1) > 0);
+    assert_int_equal(try_open(&it, &problem), -ENODEV);
+    assert_int_equal(strlen(problem.text), sizeof problem.text - 1);
+    assert_memory_equal(problem.text, "red: ?[31m ??, f\xc3\xbcrx", 20);
+    finish(&it);
+}
+
+/* As one that finds another robot's hand-off at the path that it was given. */
+static void a_host_does_not_serve_another_robot(void **state) {
+    (void)state;
+    struct remote it = {0};
+    struct omni_handoff *handoff = NULL;
+    char robot[24];
+    place_open(&it.place);
+    (void)snprintf(it.handoff, sizeof it.handoff, "%s/handoff", it.place.folder);
+    (void)snprintf(it.driver, sizeof it.driver, "%s",
+                   place_path(&it.place, true, "tests/drivers/recorder.so"));
+    (void)snprintf(robot, sizeof robot, "%ld", (long)getpid());
+    assert_int_equal(omni_handoff_open(&handoff, it.handoff, OMNI_HANDOFF_ASKER,
+                                       sizeof(struct driver_call), NULL),
+                     0);
+    struct driver_call *call = omni_handoff_memory(handoff);
+    *call = (struct driver_call){.version = DRIVER_CALL_VERSION, .wish = CALL_OPEN, .nonce = "one"};
+    const char *host = place_path(&it.place, true, "omni-driver-host");
+    pid_t child = fork();
+    if (child == 0) {
+        (void)execl(host, host, it.handoff, it.driver, it.place.folder, robot, "two", NULL);
+        _exit(1);
+    }
+    assert_int_equal(omni_handoff_ask(handoff), 0);
+    while (omni_handoff_await_answer(handoff, PATIENCE_NS) == -ENOTCONN) {
+    }
+    assert_int_equal(call->result, -EPROTO);
+    assert_non_null(strstr(call->problem.text, "another robot"));
+    omni_handoff_close(handoff);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(unlink(it.handoff), 0);
+    finish(&it);
+}
+
+/* ---- emulators ---- */
+
+/* A copy of the host program whose interpreter does not exist: what the kernel says of a program
+ * for another CPU that it could run, where that CPU's libraries are not installed. */
+static void make_host_without_libraries(const struct remote *it, const char *copy) {
+    static char bytes[1 << 20];
+    FILE *from = fopen(place_path(&it->place, true, "omni-driver-host"), "re");
+    FILE *to = fopen(copy, "we");
+    assert_non_null(from);
+    assert_non_null(to);
+    size_t count = fread(bytes, 1, sizeof bytes, from);
+    char *interpreter = memmem(bytes, count, "/lib", 4);
+    assert_non_null(interpreter);
+    interpreter[1] = 'X';
+    do
+        assert_int_equal(fwrite(bytes, 1, count, to), count);
+    while ((count = fread(bytes, 1, sizeof bytes, from)) > 0);
+    (void)fclose(from);
+    assert_int_equal(fchmod(fileno(to), 0700), 0);
+    (void)fclose(to);
+}
+
+static void make_emulator(const struct remote *it, const char *file) {
+    FILE *script = fopen(file, "we");
+    assert_non_null(script);
+    (void)fprintf(script, "#!/bin/sh\nshift\nexec %s \"$@\"\n",
+                  place_path(&it->place, true, "omni-driver-host"));
+    assert_int_equal(fchmod(fileno(script), 0700), 0);
+    (void)fclose(script);
+}
+
+static void an_emulator_with_libraries_is_tried_where_the_kernel_finds_none(void **state) {
+    (void)state;
+    char host[128];
+    char emulator[128];
+    const struct cpu *own = NULL;
+    struct remote it = {.host = host};
+    struct omni_problem problem = {""};
+    if (host_failure_is_hidden())
+        skip();
+    place_open(&it.place);
+    assert_int_equal(cpu_of_file("/proc/self/exe", &own, NULL), 0);
+    (void)snprintf(host, sizeof host, "%s/host", it.place.folder);
+    (void)snprintf(emulator, sizeof emulator, "%s/%s", it.place.folder, own->emulator);
+    make_host_without_libraries(&it, host);
+    assert_int_equal(setenv("PATH", it.place.folder, 1), 0);
+    assert_int_equal(setenv("QEMU_LD_PREFIX", it.place.folder, 1), 0);
+    assert_int_equal(try_open(&it, &problem), -ENODEV);
+    if (strstr(problem.text, "the libraries of") == NULL)
+        fail_msg("%s", problem.text);
+    make_emulator(&it, emulator);
+    if (try_open(&it, &problem) < 0)
+        fail_msg("%s", problem.text);
+    tick_until_it_answers(&it, true);
+    assert_int_equal(unlink(host), 0);
+    assert_int_equal(unlink(emulator), 0);
+    finish(&it);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 6)
+        return lie(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_reach_the_driver_in_its_process),
         cmocka_unit_test(a_dead_hosts_place_is_taken_by_another),
@@ -205,6 +437,12 @@ int main(void) {
         cmocka_unit_test(a_late_host_is_kept),
         cmocka_unit_test(what_the_driver_refuses_is_told_and_nothing_is_left),
         cmocka_unit_test(a_refused_command_is_told),
+        cmocka_unit_test(a_host_that_hangs_in_a_call_stops_its_motors_where_it_can),
+        cmocka_unit_test(what_a_driver_started_ends_with_its_host),
+        cmocka_unit_test(who_is_told_to_stop_does_not_wait_for_a_driver_that_hangs_at_the_start),
+        cmocka_unit_test(what_a_host_says_is_ended_and_has_no_control_characters),
+        cmocka_unit_test(a_host_does_not_serve_another_robot),
+        cmocka_unit_test(an_emulator_with_libraries_is_tried_where_the_kernel_finds_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,9 @@
  * Two sides of a hand-off in two processes: turns, numbers, life and death, and what may lie at its
  * path. The bytes are looked at in the file, at literal offsets: another CPU has the same.
  */
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -214,6 +216,57 @@ static void a_signal_ends_the_wait(void **state) {
     sigaction(SIGALRM, &before, NULL);
     alarm(PATIENCE_SECONDS);
     omni_handoff_close(asker);
+}
+
+/* A word of the file that a broken other side changes without end. */
+struct restless {
+    _Atomic uint32_t *word;
+    atomic_bool stop;
+    pthread_t thread;
+};
+
+/* Never a number that the test has. */
+#define FAR (1u << 31)
+
+static void *change_for_ever(void *argument) {
+    struct restless *restless = argument;
+    uint32_t number = 0;
+    while (!restless->stop)
+        *restless->word = ++number | FAR;
+    return NULL;
+}
+
+static void begin_to_change(struct restless *restless, const struct omni_handoff *handoff, int at) {
+    char *head = (char *)omni_handoff_memory(handoff) - HEAD;
+    *restless = (struct restless){.word = (_Atomic uint32_t *)(void *)(head + at)};
+    uint32_t before = *restless->word;
+    assert_int_equal(pthread_create(&restless->thread, NULL, change_for_ever, restless), 0);
+    while (*restless->word == before)
+        sleep_us(1000);
+}
+
+static void end_changing(struct restless *restless) {
+    restless->stop = true;
+    pthread_join(restless->thread, NULL);
+}
+
+/* Without a bound of its own, the wait would end only with this test's alarm. */
+static void a_word_that_changes_for_ever_ends_the_wait_in_time(void **state) {
+    const char *path = path_in(*state);
+    struct restless restless;
+    struct omni_handoff *asker = must_take(path, ASKER), *answerer = must_take(path, ANSWERER);
+    assert_int_equal(omni_handoff_ask(asker), 0);
+    begin_to_change(&restless, asker, ANSWERED_AT);
+    assert_int_equal(omni_handoff_await_answer(asker, LONG_NS), -ETIMEDOUT);
+    assert_int_equal(omni_handoff_await_answer(asker, 0), -ETIMEDOUT);
+    end_changing(&restless);
+    omni_handoff_close(asker);
+    begin_to_change(&restless, answerer, ASKED_AT);
+    int error = omni_handoff_await_request(answerer, LONG_NS);
+    assert_true(error == -ENOTCONN || error == -EPIPE);
+    assert_int_equal(omni_handoff_await_request(answerer, LONG_NS), -ENOTCONN);
+    end_changing(&restless);
+    omni_handoff_close(answerer);
 }
 
 /* ---- life and death ---- */
@@ -495,6 +548,7 @@ int main(void) {
         TEST(a_late_answer_is_not_the_next_ones),
         TEST(nobody_spins),
         TEST(a_signal_ends_the_wait),
+        TEST(a_word_that_changes_for_ever_ends_the_wait_in_time),
         TEST(the_answerers_death_is_told_once_and_the_next_one_serves),
         TEST(a_stopped_answerer_is_waited_for),
         TEST(a_dead_askers_request_is_void),
