@@ -165,7 +165,7 @@ test("a robot that was told to ignore its children's ends hears of them all the 
   const place = await openPlace(t);
   const words = [join(BUILD, "omni-robot"), "--directory", place.directory, "--board", `driver:${driver("recorder")}`,
     "--driver-config", place.directory, "--isolate-driver"];
-  const robot = place.start(relative(BUILD, "/bin/sh"), ["-c", `trap "" CHLD; exec "$0" "$@"`, ...words]);
+  const robot = place.start(relative(BUILD, "/usr/bin/env"), ["--ignore-signal=CHLD", ...words]);
   const [, host] = await robot.says(/open in process (\d+)/, "stderr");
   process.kill(Number(host), "SIGKILL");
   await robot.says(/its host was killed by signal 9/, "stderr");

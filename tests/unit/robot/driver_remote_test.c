@@ -428,6 +428,7 @@ static void an_emulator_with_libraries_is_tried_where_the_kernel_finds_none(void
 }
 
 int main(int argc, char **argv) {
+    alarm(300); /* what is broken may wait for ever */
     if (argc == 6)
         return lie(argv);
     const struct CMUnitTest tests[] = {

@@ -4,7 +4,6 @@
  */
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
@@ -221,7 +220,7 @@ static void a_signal_ends_the_wait(void **state) {
 /* A word of the file that a broken other side changes without end. */
 struct restless {
     _Atomic uint32_t *word;
-    atomic_bool stop;
+    _Atomic bool stop;
     pthread_t thread;
 };
 
