@@ -26,7 +26,7 @@
 #define LOOK_NS (10 * CLOCK_NS_A_MILLISECOND)
 
 /* Between two signs of life while the first host is awaited. */
-#define BEAT_NS (100 * CLOCK_NS_A_MILLISECOND)
+#define BEAT_NS (10 * CLOCK_NS_A_MILLISECOND)
 
 /* For a driver's close(), and for a host that is to end by itself. */
 #define PATIENCE_NS CLOCK_NS_A_SECOND
@@ -366,15 +366,14 @@ static int create_thread(struct driver_keeper *keeper) {
 /* Returns 0; -ECANCELED where the stop word was set before. */
 static int await_first_try(struct driver_keeper *keeper) {
     const struct driver_keeper_settings *settings = &keeper->settings;
-    for (;;) {
-        struct timespec moment = at(clock_now_ns() + BEAT_NS);
-        if (sem_clockwait(&keeper->tried, CLOCK_MONOTONIC, &moment) == 0)
-            return 0;
+    while (sem_trywait(&keeper->tried) < 0) {
         if (settings->stop != NULL && *settings->stop != 0)
             return -ECANCELED;
         if (settings->publisher != NULL)
             omni_publisher_beat(settings->publisher);
+        (void)clock_sleep_until(clock_now_ns() + BEAT_NS);
     }
+    return 0;
 }
 
 static void release(struct driver_keeper *keeper) {
