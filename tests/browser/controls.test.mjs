@@ -241,19 +241,3 @@ test("a plot that is out of sight has no axes of a time that never was", async (
   await page.evaluate(() => watchers.forEach((one) => one.tell(true)));
   await until("they are drawn when they come into sight", seen, (all) => all.every((each) => each === "visible"));
 });
-
-test("a value that is plotted stays under the finger, though a plot comes or goes above it", async (t) => {
-  const { page } = await tankPage(t, { hash: "#tank&p=counter;temperature%5B0%5D", viewport: { width: 640, height: 900 } });
-  const button = page.getByRole("button", { name: "level", exact: true });
-  const top = () => button.evaluate((node) => node.getBoundingClientRect().top);
-  const height = () => page.evaluate(() => document.documentElement.scrollHeight);
-  await button.evaluate((node) => node.scrollIntoView({ block: "center", behavior: "instant" }));
-  for (const pressed of ["true", "false"]) {
-    const [before, heightBefore] = [await top(), await height()];
-    await button.evaluate((node) => node.click()); // not by the mouse: that may scroll the page to aim
-    await until(`pressed: ${pressed}`, () => button.getAttribute("aria-pressed"), (is) => is === pressed);
-    await until("the page above it has changed", height, (now) => now !== heightBefore);
-    const moved = (await top()) - before;
-    assert.ok(Math.abs(moved) < 2, `moved by ${moved} pixels`);
-  }
-});

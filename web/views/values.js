@@ -10,6 +10,8 @@ import { fieldsView } from "./fields.js";
 /** @import { Field, Schema, Values } from "../protocol.js" */
 /** @import { Column } from "../series.js" */
 
+/** By then the plots are drawn. */
+const SETTLED_MS = 500;
 /** Texts that people read need not change sixty times a second. */
 const PACE_MS = 100;
 
@@ -105,9 +107,13 @@ function furnish(node, index, field, columns, plots) {
  * @param {() => void} action
  */
 function staying(button, action) {
+  const { style } = document.documentElement;
   const before = button.getBoundingClientRect().top;
+  // The browser has an anchor of its own choice, and would move the page for that.
+  style.setProperty("overflow-anchor", "none");
   action();
   scrollBy({ top: button.getBoundingClientRect().top - before, behavior: "instant" });
+  setTimeout(() => style.removeProperty("overflow-anchor"), SETTLED_MS);
 }
 
 /**
