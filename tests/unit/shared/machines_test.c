@@ -317,7 +317,7 @@ static void a_file_on_a_disk_is_refused(void **state) {
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         struct statfs facts;
         if (statfs(directories[i], &facts) < 0 || access(directories[i], W_OK) < 0 ||
-            facts.f_type == TMPFS_MAGIC || facts.f_type == RAMFS_MAGIC)
+            (uint32_t)facts.f_type == TMPFS_MAGIC || (uint32_t)facts.f_type == RAMFS_MAGIC)
             continue;
         snprintf(place.path, sizeof place.path, "%s/omni-test-%ld.region", directories[i],
                  (long)getpid());
