@@ -3,6 +3,7 @@
 // be told so. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 

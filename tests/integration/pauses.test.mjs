@@ -104,13 +104,13 @@ test("a publisher that was paused for longer than a death takes: dump --follow g
 test("an observer that was stopped while the publisher died does not take its last tick for new", options, async (t) => {
   const region = await openRegion(t);
   const observer = await region.place.startObserver({ args: ["--region", region.address] });
-  const watch = region.place.start("omni-observer", ["watch", region.address, "--rate", "20"]);
   const publisher = await publishAt(region);
+  const watch = region.place.start("omni-observer", ["watch", region.address, "--rate", "20"]);
   await watch.says(/ live tick \d+/);
   await awaitState(observer, "live", "", ({ tick }) => tick > 100);
   for (const looker of [observer, watch]) looker.child.kill("SIGSTOP");
-  const seen = watch.stdout.length;
   await sleep(500); // it publishes what they have not seen
+  const seen = watch.stdout.length; // what was on its way when they were stopped has arrived
   await publisher.stop("SIGKILL");
   const dead = performance.now();
   await sleep(DEAD_MS + 1000);
