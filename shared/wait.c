@@ -197,6 +197,10 @@ uint64_t omni_pacer_next(const struct omni_pacer *pacer) {
 
 /* ---- futex ---- */
 
+/* A goodbye does not change the version, on which a reader sleeps: one that falls between its look
+ * at the state and its sleep wakes nobody. Nor does a publisher that is killed. */
+#define LOOK_AGAIN_NS 250000000u
+
 static uint64_t monotonic_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -224,9 +228,10 @@ int omni_wait_version(struct omni_observer *observer, uint32_t seen, uint64_t ti
             return 0;
         if (omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED)
             return -EPIPE;
-        error = omni_futex_wait(&observer->header->version, seen, timeout_ns - passed);
-        /* Woken, too late to sleep, or time over: look again. Anything else would only repeat
-         * itself. */
+        error = omni_futex_wait(&observer->header->version, seen,
+                                at_most(timeout_ns - passed, LOOK_AGAIN_NS));
+        /* Woken, too late to sleep, or time to look again. Anything else would only repeat itself.
+         */
         if (error < 0 && error != -EAGAIN && error != -ETIMEDOUT)
             return error;
     }

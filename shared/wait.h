@@ -65,6 +65,8 @@ void omni_pacer_looked(struct omni_pacer *pacer, uint64_t now_ns, const struct o
 uint64_t omni_pacer_next(const struct omni_pacer *pacer);
 
 /* Sleeps until the version differs from `seen` or `timeout_ns` have passed.
+ * A publisher that closes at the very moment in which the reader falls asleep is noticed a quarter of
+ * a second later; one that is killed is not noticed here (omni_observer_life()).
  * Returns 0 where it differs; -EPIPE where the publisher has closed; -ETIMEDOUT; -EINTR; -EPERM
  * where this user may not ask to be woken (use a pacer); -EOPNOTSUPP for memory shared between
  * machines. */

@@ -440,6 +440,41 @@ static void goodbye_wakes_too(void **state) {
     assert_exit(status, EPIPE);
 }
 
+static uint32_t flag_of(const struct scratch *scratch) {
+    char path[PATH_MAX];
+    uint32_t word = 77;
+    scratch_path(scratch, "omni-sleepers.name", path, sizeof path);
+    struct bytes bytes = read_file(path);
+    assert_true(bytes.count >= sizeof word);
+    memcpy(&word, bytes.at, sizeof word);
+    free(bytes.at);
+    return word;
+}
+
+/* A goodbye leaves the word on which a reader sleeps as it is: one that falls between the reader's
+ * last look and its sleep wakes nobody. Hit that moment. */
+static void goodbye_is_not_slept_through(void **state) {
+    const struct scratch *scratch = *state;
+    const int rounds = checked_build ? 200 : 1000;
+    uint64_t seed = now_ns() | 1;
+    for (int round = 0; round < rounds; round++) {
+        struct sleeper sleeper = {.scratch = scratch, .seen = 1};
+        pthread_t thread;
+        struct omni_publisher *publisher = open_hand_off(scratch);
+        publish_parcel(publisher);
+        assert_int_equal(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
+        while (flag_of(scratch) == 0)
+            continue;
+        for (volatile uint64_t spin = chance(&seed) % 1024; spin > 0; spin--)
+            continue;
+        uint64_t start = now_ns();
+        omni_publisher_close(publisher);
+        pthread_join(thread, NULL);
+        assert_int_equal(sleeper.error, -EPIPE);
+        assert_true(now_ns() - start < LONG_NS / 2); /* noticed, not timed out */
+    }
+}
+
 static void what_is_there_is_not_waited_for(void **state) {
     struct omni_publisher *publisher = open_hand_off(*state);
     struct omni_observer *observer = must_attach(*state, "name");
@@ -498,17 +533,6 @@ static void another_user_may_not_ask_for_a_wake(void **state) {
     assert_int_equal(chmod(scratch->directory, 0755), 0);
     assert_exit(in_child(wait_as_nobody, *state), EPERM);
     omni_publisher_close(publisher);
-}
-
-static uint32_t flag_of(const struct scratch *scratch) {
-    char path[PATH_MAX];
-    uint32_t word = 77;
-    scratch_path(scratch, "omni-sleepers.name", path, sizeof path);
-    struct bytes bytes = read_file(path);
-    assert_true(bytes.count >= sizeof word);
-    memcpy(&word, bytes.at, sizeof word);
-    free(bytes.at);
-    return word;
 }
 
 static void garbage_in_the_flag_costs_one_wake(void **state) {
@@ -640,6 +664,7 @@ int main(void) {
         TEST(sleeping_thread_is_woken),
         TEST(sleeping_process_is_woken),
         TEST(goodbye_wakes_too),
+        TEST(goodbye_is_not_slept_through),
         TEST(what_is_there_is_not_waited_for),
         TEST(signal_ends_the_wait),
         TEST(another_user_may_not_ask_for_a_wake),
