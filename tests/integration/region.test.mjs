@@ -9,7 +9,7 @@ import { test } from "node:test";
 
 import { askJson, run } from "./raw.mjs";
 import { awaitState, command, listed, openRegion, publishAt } from "./region.mjs";
-import { BUILD, connect, openPlace, Program, until } from "./support.mjs";
+import { commandFor, connect, openPlace, Program, until } from "./support.mjs";
 
 const options = { timeout: 180_000 };
 
@@ -175,7 +175,7 @@ async function cannotTrace() {
     (whose stop() it may use) for one that does not end by itself. */
 async function trace(place, file, args, during = async () => {}) {
   const log = join(place.directory, "trace");
-  const words = ["-f", "-o", log, "-e", "trace=openat,close,mmap,mremap,futex,fcntl,flock", join(BUILD, file), ...args];
+  const words = ["-f", "-o", log, "-e", "trace=openat,close,mmap,mremap,futex,fcntl,flock", ...commandFor(file), ...args];
   const strace = new Program(spawn("strace", words, { cwd: place.directory, env: { ...process.env, HOME: place.directory } }), `strace ${file}`);
   place.programs.push(strace);
   const pid = await until(`${file} is traced`, async () => {

@@ -33,7 +33,7 @@ const OWN_BUILD = join(ROOT, "build", MACHINE);
 export const BUILD = resolve(ROOT, process.env.OMNI_BUILD ?? OWN_BUILD);
 
 /** What to type for a program of a build folder: [command, argument...]. */
-function commandFor(file, arch) {
+export function commandFor(file, arch) {
   const build = arch ? join(ROOT, "build", arch) : BUILD;
   const program = join(build, file);
   return build === OWN_BUILD ? [program] : [join(ROOT, "scripts/launch"), build, program];
