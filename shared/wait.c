@@ -199,7 +199,9 @@ uint64_t omni_pacer_next(const struct omni_pacer *pacer) {
 
 /* A goodbye does not change the version, on which a reader sleeps: one that falls between its look
  * at the state and its sleep wakes nobody. Nor does a publisher that is killed. */
+#ifndef LOOK_AGAIN_NS
 #define LOOK_AGAIN_NS 250000000u
+#endif
 
 static uint64_t monotonic_ns(void) {
     struct timespec now;

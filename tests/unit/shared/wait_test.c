@@ -1,11 +1,15 @@
 /* When to look next. The pacer is tried in simulated time: a source with its own phase, drift,
- * jitter and delay, a reader that sleeps a little too long. Futex waiting is tried for real. */
+ * jitter and delay, a reader that sleeps a little too long. Futex waiting is tried for real, by
+ * readers that do not look again by themselves, so that a wake that is lost is missed; that they
+ * do look again is tried in goodbye_test.c. */
 #include "support.h"
 
 #include <pthread.h>
 
 #include <omni/guard.h>
-#include <omni/wait.h>
+
+#define LOOK_AGAIN_NS UINT64_MAX
+#include "../../../shared/wait.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define MS  1000000.0
 #define US  1000.0
@@ -427,19 +431,6 @@ static void sleeping_process_is_woken(void **state) {
     omni_publisher_close(publisher);
 }
 
-static void goodbye_wakes_too(void **state) {
-    struct sleeper sleeper = {.scratch = *state, .seen = 1};
-    struct omni_publisher *publisher = open_hand_off(*state);
-    int status = 0;
-    publish_parcel(publisher);
-    pid_t child = start_child(&sleeper);
-    wait_for_flag(*state);
-    sleep_us(20000); /* most likely asleep by now; either way it must end */
-    omni_publisher_close(publisher);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_exit(status, EPIPE);
-}
-
 static uint32_t flag_of(const struct scratch *scratch) {
     char path[PATH_MAX];
     uint32_t word = 77;
@@ -449,30 +440,6 @@ static uint32_t flag_of(const struct scratch *scratch) {
     memcpy(&word, bytes.at, sizeof word);
     free(bytes.at);
     return word;
-}
-
-/* A goodbye leaves the word on which a reader sleeps as it is: one that falls between the reader's
- * last look and its sleep wakes nobody. Hit that moment. */
-static void goodbye_is_not_slept_through(void **state) {
-    const struct scratch *scratch = *state;
-    const int rounds = checked_build ? 200 : 1000;
-    uint64_t seed = now_ns() | 1;
-    for (int round = 0; round < rounds; round++) {
-        struct sleeper sleeper = {.scratch = scratch, .seen = 1};
-        pthread_t thread;
-        struct omni_publisher *publisher = open_hand_off(scratch);
-        publish_parcel(publisher);
-        assert_int_equal(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
-        while (flag_of(scratch) == 0)
-            continue;
-        for (volatile uint64_t spin = chance(&seed) % 1024; spin > 0; spin--)
-            continue;
-        uint64_t start = now_ns();
-        omni_publisher_close(publisher);
-        pthread_join(thread, NULL);
-        assert_int_equal(sleeper.error, -EPIPE);
-        assert_true(now_ns() - start < LONG_NS / 2); /* noticed, not timed out */
-    }
 }
 
 static void what_is_there_is_not_waited_for(void **state) {
@@ -663,8 +630,6 @@ int main(void) {
         cmocka_unit_test(clock_of_the_future_is_survived),
         TEST(sleeping_thread_is_woken),
         TEST(sleeping_process_is_woken),
-        TEST(goodbye_wakes_too),
-        TEST(goodbye_is_not_slept_through),
         TEST(what_is_there_is_not_waited_for),
         TEST(signal_ends_the_wait),
         TEST(another_user_may_not_ask_for_a_wake),
