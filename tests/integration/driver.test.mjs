@@ -2,7 +2,7 @@
 // apart in a host process. What becomes of files that are no drivers. Other CPUs: foreign_driver.test.mjs.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { chmod, chown, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
@@ -100,6 +100,28 @@ test("a robot with a driver leaves nothing behind but its segment", options, asy
   const left = (await readdir(session.place.directory)).filter((name) => name.startsWith("omni"));
   assert.deepEqual(left.sort(), ["omni-lock.robot", "omni-sleepers.robot", "omni.robot"]);
 });
+
+// How long a busy machine makes a wait says nothing; how long the loop asked to wait does.
+for (const [hz, most] of [[10, 5_000_000], [100, 5_000_000], [1000, 500_000]])
+  test(`at ${hz} Hz the loop never asks to wait for longer than ${most / 1e6} ms for a driver that hangs`, options, async (t) => {
+    const refused = spawnSync("strace", ["-f", "-o", "/dev/null", "true"], { encoding: "utf8" });
+    if (refused.status !== 0) return t.skip(`no program can be traced here: ${refused.error?.message ?? refused.stderr}`);
+    const place = await openPlace(t);
+    await writeFile(join(place.directory, "hang"), "");
+    const log = join(place.directory, "trace");
+    const robot = place.start(relative(BUILD, "/usr/bin/env"), ["strace", "-f", "-e", "trace=execve,futex", "-o", log, join(BUILD, "omni-robot"),
+      "--directory", place.directory, "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver",
+      "--tick-hz", String(hz), "--ticks", String(hz)]);
+    assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+    assert.match(robot.stderr, /its host did not answer and is ended/);
+    const lines = (await readFile(log, "utf8")).split("\n");
+    const loop = /^\d+ /.exec(lines[0])[0]; // the robot's first thread
+    // The hand-off's words are shared with another process; what threads of one process wait for is private.
+    const waits = lines.flatMap((line) => (line.startsWith(loop) ? [/FUTEX_WAIT, \d+, \{tv_sec=(\d+), tv_nsec=(\d+)\}/.exec(line)] : [])).filter(Boolean);
+    const asked = waits.map(([, seconds, nanoseconds]) => Number(seconds) * 1e9 + Number(nanoseconds));
+    assert.ok(asked.every((wait) => wait <= most), `${asked}`);
+    if (hz === 10) assert.ok(asked.length > 0, "it does wait"); // at 1000 Hz a busy machine may leave nothing of the time
+  });
 
 /** The processes of the recorder that hang in open(), by its log. */
 async function hanging(place) {
