@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,8 +57,9 @@ struct omni_handoff {
     enum omni_handoff_side side;
     uint32_t memory_bytes;
     uint32_t number; /* answerer: of the request that is its turn */
-    bool open_turn;  /* answerer: there is one. Asker: it asked, and has not seen the answer */
-    bool connected;  /* the other side was there when last looked at or heard of */
+    bool is_nameless;
+    bool open_turn; /* answerer: there is one. Asker: it asked, and has not seen the answer */
+    bool connected; /* the other side was there when last looked at or heard of */
 };
 
 /* ---- opening ---- */
@@ -254,6 +256,16 @@ static int settle(struct omni_handoff *handoff, const char *path, struct omni_pr
     return error == -EAGAIN ? -EBUSY : error;
 }
 
+static struct omni_handoff *allocate(enum omni_handoff_side side, uint32_t memory_bytes,
+                                     struct omni_problem *problem) {
+    struct omni_handoff *made = malloc(sizeof *made);
+    if (made == NULL)
+        omni_problem_write(problem, "no memory for a hand-off");
+    else
+        *made = (struct omni_handoff){.file = -1, .side = side, .memory_bytes = memory_bytes};
+    return made;
+}
+
 static void release(struct omni_handoff *handoff) {
     if (handoff->words != NULL)
         munmap(handoff->words, handoff->size);
@@ -267,10 +279,9 @@ int omni_handoff_open(struct omni_handoff **handoff, const char *path, enum omni
     int error = check_memory(side, memory_bytes, problem);
     if (error < 0)
         return error;
-    struct omni_handoff *made = malloc(sizeof *made);
+    struct omni_handoff *made = allocate(side, memory_bytes, problem);
     if (made == NULL)
-        return omni_problem(problem, -ENOMEM, "no memory for a hand-off");
-    *made = (struct omni_handoff){.file = -1, .side = side, .memory_bytes = memory_bytes};
+        return -ENOMEM;
     error = take_place(&made->file, path, side, problem);
     if (error == 0)
         error = settle(made, path, problem);
@@ -281,6 +292,108 @@ int omni_handoff_open(struct omni_handoff **handoff, const char *path, enum omni
     /* What a dead predecessor asked, and nobody is at work on, is nobody's wish any more. */
     if (side == OMNI_HANDOFF_ASKER)
         (void)omni_handoff_withdraw(made);
+    *handoff = made;
+    return 0;
+}
+
+/* ---- opening without a name ---- */
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* For sentences, in the place of a path. */
+#define NAMELESS "memory without a name"
+
+/* Sized first, then sealed: what the other side gets can never change its size. */
+static int make_sealed(struct omni_handoff *handoff, struct omni_problem *problem) {
+    handoff->file = memfd_create("omni-handoff", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (handoff->file < 0)
+        return omni_problem(problem, -errno, "no memory for a hand-off: %s", strerror(errno));
+    int error = make(handoff, NAMELESS, problem);
+    if (error < 0)
+        return error;
+    if (fcntl(handoff->file, F_ADD_SEALS, SEALS) < 0)
+        return omni_problem(problem, -errno, "cannot seal the memory of a hand-off: %s",
+                            strerror(errno));
+    error = omni_lock_take_byte(handoff->file, lock_of[OMNI_HANDOFF_ASKER]);
+    return error < 0
+               ? omni_problem(problem, error, "cannot lock %s: %s", NAMELESS, strerror(-error))
+               : 0;
+}
+
+/* A copy of the descriptor would not do: its locks would be the same. */
+static int open_again(int file, int *other, struct omni_problem *problem) {
+    char path[40];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    int opened = open(path, O_RDWR | O_CLOEXEC);
+    if (opened < 0)
+        return omni_problem(problem, -errno, "cannot open the memory of a hand-off at %s: %s", path,
+                            strerror(errno));
+    *other = opened;
+    return 0;
+}
+
+int omni_handoff_make(struct omni_handoff **handoff, uint32_t memory_bytes, int *file,
+                      struct omni_problem *problem) {
+    int error = check_memory(OMNI_HANDOFF_ASKER, memory_bytes, problem);
+    if (error < 0)
+        return error;
+    struct omni_handoff *made = allocate(OMNI_HANDOFF_ASKER, memory_bytes, problem);
+    if (made == NULL)
+        return -ENOMEM;
+    made->is_nameless = true;
+    error = make_sealed(made, problem);
+    if (error == 0)
+        error = open_again(made->file, file, problem);
+    if (error < 0) {
+        release(made);
+        return error;
+    }
+    *handoff = made;
+    return 0;
+}
+
+/* Files on a disk, pipes and descriptors that are none have no seals. */
+static int check_seals(int file, struct omni_problem *problem) {
+    int seals = fcntl(file, F_GET_SEALS);
+    if (seals >= 0 && (seals & F_SEAL_SHRINK) != 0)
+        return 0;
+    return omni_problem(problem, -EBADMSG, "descriptor %d is no sealed memory of a hand-off", file);
+}
+
+static int join_sealed(struct omni_handoff *handoff, int file, struct omni_problem *problem) {
+    int error = check_seals(file, problem);
+    if (error < 0)
+        return error;
+    error = omni_lock_take_byte(file, lock_of[OMNI_HANDOFF_ANSWERER]);
+    if (error == -EBUSY)
+        return omni_problem(problem, error, "another process answers there already");
+    if (error < 0)
+        return omni_problem(problem, error, "cannot lock %s: %s", NAMELESS, strerror(-error));
+    handoff->file = file;
+    error = join(handoff, NAMELESS, problem);
+    if (error == -EAGAIN) /* nobody is at making it: it came whole, or is none */
+        error = omni_problem(problem, -EBADMSG, "descriptor %d is no hand-off: it is empty", file);
+    if (error < 0)
+        (void)omni_lock_drop_byte(file, lock_of[OMNI_HANDOFF_ANSWERER]);
+    else
+        (void)fcntl(file, F_SETFD, FD_CLOEXEC);
+    return error;
+}
+
+int omni_handoff_join(struct omni_handoff **handoff, int file, uint32_t memory_bytes,
+                      struct omni_problem *problem) {
+    int error = check_memory(OMNI_HANDOFF_ANSWERER, memory_bytes, problem);
+    if (error < 0)
+        return error;
+    struct omni_handoff *made = allocate(OMNI_HANDOFF_ANSWERER, memory_bytes, problem);
+    if (made == NULL)
+        return -ENOMEM;
+    made->is_nameless = true;
+    error = join_sealed(made, file, problem);
+    if (error < 0) {
+        free(made);
+        return error;
+    }
     *handoff = made;
     return 0;
 }
@@ -310,7 +423,7 @@ static int nobody(struct omni_handoff *handoff) {
     handoff->connected = false;
     if (just_ended)
         return -EPIPE;
-    return has_lost_its_name(handoff->file) ? -ESTALE : -ENOTCONN;
+    return !handoff->is_nameless && has_lost_its_name(handoff->file) ? -ESTALE : -ENOTCONN;
 }
 
 /* Returns 0 where the other side is there. */

@@ -22,6 +22,11 @@
  *
  *   A wait that ends with anything but 0 changes nothing: call it again, as often as you like.
  *
+ *   Where one side starts the other, and shall not be harmed by it, no file has a name:
+ *     omni_handoff_make(&h, n, &file, &problem)     (a process that has `file` as its descriptor 3)
+ *     ...start the other with `file`; close(file)   omni_handoff_join(&h, 3, n, &problem)
+ *     ...the rest as above                          ...the rest as above
+ *
  * Whose turn it is
  *   Each request has a number. The memory is the asker's from an answer to its next request, and
  *   the answerer's from a request to its answer. A request that has no answer yet stands:
@@ -41,10 +46,13 @@
  *   lives (SIGSTOP, a debugger) is waited for.
  *
  * The file
- *   The asking side makes it, with mode 0600, and it stays behind. Only its user may write it, and
- *   who may write it may also truncate it under a side, which ends that with SIGBUS: that is the
- *   user's own doing. The bytes are checked at opening: see shared/README.md for their places.
- *   They are the same on every little-endian CPU: no pthread object, no semaphore, no robust list
+ *   omni_handoff_open(): the asking side makes it, with mode 0600, and it stays behind. Only its user
+ *   may write it, and who may write it may also truncate it under a side, which ends that with
+ *   SIGBUS: that is the user's own doing.
+ *   omni_handoff_make(): memory without a name (memfd), which is gone with its last user. Its size is
+ *   sealed: neither side can cut it short under the other.
+ *   The bytes are checked at opening: see shared/README.md for their places. They are the same on
+ *   every little-endian CPU: no pthread object, no semaphore, no robust list
  *   (docs/adr/0012-handoff.md says why).
  *
  * Limits
@@ -98,6 +106,26 @@ enum omni_handoff_side { OMNI_HANDOFF_ASKER, OMNI_HANDOFF_ANSWERER };
 int omni_handoff_open(struct omni_handoff **handoff, const char *path, enum omni_handoff_side side,
                       uint32_t memory_bytes, struct omni_problem *problem);
 
+/* Asker's place in a new hand-off without a name. The answerer can only be who is given *file: a
+ * descriptor of an open file of its own, close-on-exec, for another process to inherit or be sent.
+ * The caller closes it then: where it stays open, the answerer's death is not told.
+ *   memory_bytes  of omni_handoff_memory(), 1 to OMNI_HANDOFF_MEMORY_BYTES_MAX
+ *   problem       gets a sentence for people on failure; may be NULL
+ * Returns 0; -EINVAL (memory_bytes); another -errno: the system has no such memory, or /proc is
+ * missing. *handoff and *file are untouched on failure. */
+int omni_handoff_make(struct omni_handoff **handoff, uint32_t memory_bytes, int *file,
+                      struct omni_problem *problem);
+
+/* Answerer's place in a hand-off that another process has made. On success `file` is the hand-off's
+ * own, and close-on-exec; on failure it stays open.
+ * Returns 0, or
+ *   -EBUSY    the place is taken
+ *   -EBADMSG  the descriptor is not of such memory (or of none), or it is not sealed
+ *   -EPROTO   another layout version, byte order or size of memory
+ *   other -errno. *handoff is untouched on failure. */
+int omni_handoff_join(struct omni_handoff **handoff, int file, uint32_t memory_bytes,
+                      struct omni_problem *problem);
+
 /* The memory for requests and answers, aligned to 64 bytes, all zero in a new file; and its size.
  * Lay out in it what every architecture sees alike: fixed-width types at fixed offsets. */
 void *omni_handoff_memory(const struct omni_handoff *handoff);
@@ -113,8 +141,8 @@ int omni_handoff_ask(struct omni_handoff *handoff);
  *   -ENOTCONN   the same, and there is no other side
  *   -EPIPE      the other side has just ended. Told once; after that a wait is for the next one
  *   -EINTR      a signal handler ran
- *   -ESTALE     there is no other side, and none can come, because the file lost its name: close,
- *               and open anew */
+ *   -ESTALE     there is no other side, and none can come, because the file lost its name (the one
+ *               that had one): close, and open anew */
 int omni_handoff_await_answer(struct omni_handoff *handoff, uint64_t timeout_ns);
 
 /* Asker: takes a request back that nobody can answer any more, so that the next answerer does not

@@ -4,7 +4,9 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <omni/handoff.h>
@@ -541,6 +543,188 @@ static void who_is_left_in_a_file_without_a_name_is_told(void **state) {
     omni_handoff_close(asker);
 }
 
+/* ---- without a name ---- */
+
+/* A child that is there before the hand-off is, so that it has nothing of its asker's; what it is to
+ * join is sent to it. */
+struct guest {
+    pid_t id;
+    int socket;
+};
+
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr head;
+};
+
+static void send_file(int socket, int file) {
+    char nothing = 0;
+    union control control = {{0}};
+    struct iovec part = {&nothing, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof file);
+    memcpy(CMSG_DATA(head), &file, sizeof file);
+    assert_int_equal(sendmsg(socket, &message, 0), 1);
+}
+
+static int receive_file(int socket) {
+    int file = -1;
+    char nothing;
+    union control control = {{0}};
+    struct iovec part = {&nothing, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    if (recvmsg(socket, &message, 0) == 1 && CMSG_FIRSTHDR(&message) != NULL)
+        memcpy(&file, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof file);
+    return file;
+}
+
+static struct guest invite(int (*act)(int file)) {
+    int sockets[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        die_of_faults();
+        die_with_parent();
+        _exit(act(receive_file(sockets[1])));
+    }
+    assert_true(child > 0);
+    close(sockets[1]);
+    return (struct guest){child, sockets[0]};
+}
+
+/* A hand-off with that guest. */
+static struct omni_handoff *make_with(const struct guest *guest) {
+    struct omni_handoff *asker = NULL;
+    struct omni_problem problem = {""};
+    int file = -1;
+    if (omni_handoff_make(&asker, MEMORY, &file, &problem) < 0)
+        fail_msg("%s", problem.text);
+    send_file(guest->socket, file);
+    close(file);
+    close(guest->socket);
+    return asker;
+}
+
+/* Tries whatever could take memory away from under the asker, then answers until that is gone. */
+static int harm_and_serve(int file) {
+    struct omni_handoff *handoff = NULL;
+    char path[40];
+    int error;
+    if (omni_handoff_join(&handoff, file, MEMORY, NULL) < 0)
+        return 2;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (ftruncate(file, 0) == 0 || ftruncate(file, HEAD) == 0 || truncate(path, 0) == 0 ||
+        ftruncate(file, 1 << 20) == 0 || open(path, O_RDWR | O_TRUNC | O_CLOEXEC) >= 0 ||
+        fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0)
+        return 3;
+    volatile uint32_t *memory = omni_handoff_memory(handoff);
+    while ((error = omni_handoff_await_request(handoff, PATIENT_NS)) == 0) {
+        memory[1] = 3 * memory[0];
+        if (omni_handoff_answer(handoff) < 0)
+            return 4;
+    }
+    omni_handoff_close(handoff);
+    return error == -EPIPE ? 0 : 5;
+}
+
+static void memory_without_a_name_cannot_be_cut_short(void **state) {
+    (void)state;
+    int files = open_files();
+    struct guest guest = invite(harm_and_serve);
+    struct omni_handoff *asker = make_with(&guest);
+    volatile uint32_t *memory = omni_handoff_memory(asker);
+    for (uint32_t turn = 1; turn <= 100; turn++) {
+        int error;
+        memory[0] = turn;
+        assert_int_equal(omni_handoff_ask(asker), 0);
+        while ((error = omni_handoff_await_answer(asker, PATIENT_NS)) == -ENOTCONN) {
+        }
+        assert_int_equal(error, 0);
+        assert_int_equal(memory[1], 3 * turn);
+    }
+    omni_handoff_close(asker);
+    assert_exit(end_of(guest.id), 0);
+    assert_int_equal(open_files(), files);
+}
+
+static int join_and_hang(int file) {
+    struct omni_handoff *handoff = NULL;
+    if (omni_handoff_join(&handoff, file, MEMORY, NULL) == 0)
+        for (;;)
+            pause();
+    return 2;
+}
+
+static void a_death_is_told_without_a_name_too(void **state) {
+    (void)state;
+    struct guest guest = invite(join_and_hang);
+    struct omni_handoff *asker = make_with(&guest);
+    await_connection(asker, 1);
+    assert_int_equal(omni_handoff_ask(asker), 0);
+    assert_int_equal(omni_handoff_await_answer(asker, LONG_NS), -ETIMEDOUT);
+    kill_other(guest.id);
+    assert_int_equal(omni_handoff_await_answer(asker, PATIENT_NS), -EPIPE);
+    assert_int_equal(omni_handoff_await_answer(asker, LONG_NS), -ENOTCONN);
+    assert_int_equal(omni_handoff_withdraw(asker), 0);
+    omni_handoff_close(asker);
+}
+
+static void assert_not_joined(int file, uint32_t memory, int expected, const char *sentence) {
+    struct omni_handoff *handoff = NULL;
+    struct omni_problem problem = {""};
+    int files = open_files();
+    assert_int_equal(omni_handoff_join(&handoff, file, memory, &problem), expected);
+    assert_null(handoff);
+    assert_int_equal(open_files(), files);
+    if (strstr(problem.text, sentence) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", problem.text, sentence);
+}
+
+static void what_is_no_such_memory_is_not_joined(void **state) {
+    const char *path = path_in(*state);
+    struct omni_handoff *asker = NULL;
+    struct omni_handoff *answerer = NULL;
+    int file = -1;
+    assert_int_equal(omni_handoff_make(&asker, 0, &file, NULL), -EINVAL);
+    assert_int_equal(omni_handoff_make(&asker, OMNI_HANDOFF_MEMORY_BYTES_MAX + 1, &file, NULL),
+                     -EINVAL);
+    assert_int_equal(file, -1);
+    omni_handoff_close(must_take(path, ASKER));
+    int plain = open(path, O_RDWR | O_CLOEXEC);
+    int open_to_changes = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int empty = memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    assert_not_joined(-1, MEMORY, -EBADMSG, "no sealed memory");
+    assert_not_joined(plain, MEMORY, -EBADMSG, "no sealed memory");
+    assert_not_joined(open_to_changes, MEMORY, -EBADMSG, "no sealed memory");
+    assert_not_joined(empty, MEMORY, -EBADMSG, "it is empty");
+    close(plain);
+    close(open_to_changes);
+    close(empty);
+
+    assert_int_equal(omni_handoff_make(&asker, MEMORY, &file, NULL), 0);
+    assert_not_joined(file, MEMORY + 1, -EPROTO, "100 bytes of memory, this side expects 101");
+    assert_int_equal(omni_handoff_join(&answerer, file, MEMORY, NULL), 0);
+    assert_int_equal(fcntl(file, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    char again[40];
+    (void)snprintf(again, sizeof again, "/proc/self/fd/%d", file);
+    int second = open(again, O_RDWR | O_CLOEXEC);
+    assert_not_joined(second, MEMORY, -EBUSY, "another process answers");
+    close(second);
+    omni_handoff_close(answerer);
+    omni_handoff_close(asker);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(each_request_has_one_answer),
@@ -563,6 +747,9 @@ int main(void) {
         TEST(another_users_file_is_refused),
         TEST(what_another_release_left_is_made_anew),
         TEST(who_is_left_in_a_file_without_a_name_is_told),
+        TEST(memory_without_a_name_cannot_be_cut_short),
+        TEST(a_death_is_told_without_a_name_too),
+        TEST(what_is_no_such_memory_is_not_joined),
     };
     alarm(PATIENCE_SECONDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
