@@ -36,7 +36,6 @@ struct pair {
 struct match {
     char build[256];
     char driver[512];
-    char handoff[128];
     struct driver_remote *remote;
     struct bare *bare;
     pid_t peer;
@@ -79,10 +78,8 @@ static int open_driver(struct match *match, const struct pair *pair, struct omni
     char host[512];
     const struct cpu *cpu = NULL;
     struct host_program program;
-    struct driver_keeper_settings settings = {
-        .driver = match->driver, .config = "", .handoff = match->handoff};
+    struct driver_keeper_settings settings = {.driver = match->driver, .config = ""};
     snprintf(host, sizeof host, "%s/%s", match->build, HOST);
-    snprintf(match->handoff, sizeof match->handoff, "%s/driver", process_directory());
     int error = cpu_of_file(match->driver, &cpu, problem);
     if (error == 0)
         error = host_find(&program, cpu, pair->arch == NULL, host, problem);

@@ -48,8 +48,6 @@ struct board_setup {
     uint64_t period_ns;        /* of the control loop */
     int priority;              /* SCHED_FIFO, of the board's own threads; 0: ordinary scheduling */
     const char *argument;      /* what follows the colon of --board KIND:ARGUMENT, or NULL */
-    const char *directory;     /* where the robot's segment is; NULL: /dev/shm */
-    const char *name;          /* of the robot, which it owns by now */
     const char *driver_config; /* board_driver.c only, as these below: text for the driver */
     const char *driver_host;   /* the host program, or NULL: look for it */
     bool isolate_driver;       /* in a process of its own in any case */

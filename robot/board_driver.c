@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include <omni/region.h>
-
 #include "board.h"
 #include "clock.h"
 #include "complain.h"
@@ -27,7 +25,6 @@ struct board {
     struct driver_remote *remote; /* NULL: the driver is in this process */
     struct driver local;
     char path[PATH_MAX];
-    char handoff[OMNI_PATH_BYTES];
 };
 
 /* ---- opening ---- */
@@ -46,7 +43,6 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
     struct driver_keeper_settings settings = {
         .driver = board->path,
         .config = setup->driver_config,
-        .handoff = board->handoff,
         .priority = setup->priority,
         .stop = setup->stop,
         .publisher = setup->publisher,
@@ -56,11 +52,7 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
                         "the driver %s is for %s, whose byte order is not that of this CPU (%s): "
                         "they cannot work together",
                         board->path, cpu->name, own->name);
-    int error = omni_region_path(board->handoff, setup->directory, OMNI_FILE_DRIVER, setup->name);
-    if (error < 0)
-        return complain(problem, error, "no place for a hand-off with the driver's host: %s",
-                        strerror(-error));
-    error = host_find(&program, cpu, cpu == own, setup->driver_host, problem);
+    int error = host_find(&program, cpu, cpu == own, setup->driver_host, problem);
     if (error < 0)
         return error;
     return driver_remote_open(&board->remote, &settings, setup->period_ns, &program, problem);

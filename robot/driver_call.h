@@ -13,8 +13,8 @@
  *
  * Trust
  *   Driver and host are of the robot's own user, but may be broken: the robot checks what it reads.
- *   A nonce, made for each host and given to it as an argument, too, keeps robots and hosts that do
- *   not belong together from driving each other's hardware.
+ *   The memory has no name, and its size is sealed: only the host that a robot starts gets it, as a
+ *   descriptor, and it cannot be cut short under the robot.
  */
 #ifndef ROBOT_DRIVER_CALL_H
 #define ROBOT_DRIVER_CALL_H
@@ -27,9 +27,10 @@
 #include <omni/schema.h>
 
 /* Of this conversation; a host of another release is refused. */
-#define DRIVER_CALL_VERSION 2u
+#define DRIVER_CALL_VERSION 3u
 
-#define DRIVER_NONCE_BYTES 20
+/* The descriptor that a host has the hand-off at (omni_handoff_join()). */
+#define DRIVER_CALL_FILE 3
 
 enum driver_call_wish { CALL_OPEN, CALL_READ, CALL_DRIVE, CALL_CLOSE, CALL_WISHES };
 
@@ -39,14 +40,12 @@ struct driver_call {
     int32_t result;   /* 0 or -errno */
     struct omni_driver_powers powers;
     struct omni_driver_reading reading;
-    struct omni_problem problem;    /* CALL_OPEN: why not */
-    char nonce[DRIVER_NONCE_BYTES]; /* a text, of the robot */
+    struct omni_problem problem; /* CALL_OPEN: why not */
 };
 
-static_assert(sizeof(struct driver_call) == 308 && offsetof(struct driver_call, powers) == 12 &&
+static_assert(sizeof(struct driver_call) == 288 && offsetof(struct driver_call, powers) == 12 &&
                   offsetof(struct driver_call, reading) == 16 &&
-                  offsetof(struct driver_call, problem) == 32 &&
-                  offsetof(struct driver_call, nonce) == 288,
+                  offsetof(struct driver_call, problem) == 32,
               "a call is the same on every CPU: change DRIVER_CALL_VERSION with it");
 
 #endif

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,56 +79,34 @@ static void rest(struct driver_keeper *keeper) {
 
 /* ---- starting ---- */
 
-/* Who has it open keeps it; nobody else shall find it, and a robot that is killed leaves nothing. */
-static void remove_name(struct driver_keeper *keeper) {
-    if (keeper->path[0] != '\0')
-        (void)unlink(keeper->path);
-    keeper->path[0] = '\0';
-}
-
 static void close_handoff(struct driver_keeper *keeper) {
     omni_handoff_close(keeper->handoff);
     keeper->handoff = NULL;
     keeper->call = NULL;
-    remove_name(keeper);
-}
-
-/* Robots of the same name (their segments may lie in different regions) must not meet here. */
-static int make_names(struct driver_keeper *keeper, struct omni_problem *problem) {
-    uint64_t number = 0;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-        return complain(problem, -EIO, "no random number for a hand-off with the driver's host");
-    (void)snprintf(keeper->nonce, sizeof keeper->nonce, "%016llx", (unsigned long long)number);
-    int length = snprintf(keeper->path, sizeof keeper->path, "%s.%ld.%.8s",
-                          keeper->settings.handoff, (long)getpid(), keeper->nonce);
-    if (length > 0 && (size_t)length < sizeof keeper->path)
-        return 0;
-    keeper->path[0] = '\0';
-    return complain(problem, -ENAMETOOLONG,
-                    "no place for a hand-off with the driver's host: its path would be too long");
 }
 
 /* A new one for each host: whatever the one before left in it is gone with it. */
-static int open_handoff(struct driver_keeper *keeper, struct omni_problem *problem) {
-    int error = make_names(keeper, problem);
-    if (error == 0)
-        error = omni_handoff_open(&keeper->handoff, keeper->path, OMNI_HANDOFF_ASKER,
-                                  sizeof *keeper->call, problem);
+static int open_handoff(struct driver_keeper *keeper, int *file, struct omni_problem *problem) {
+    int error = omni_handoff_make(&keeper->handoff, sizeof *keeper->call, file, problem);
     if (error < 0)
         return error;
     keeper->call = omni_handoff_memory(keeper->handoff);
     keeper->call->version = DRIVER_CALL_VERSION;
-    memcpy(keeper->call->nonce, keeper->nonce, sizeof keeper->nonce);
     return 0;
 }
 
 static int start_process(struct driver_keeper *keeper, struct omni_problem *problem) {
     const struct driver_keeper_settings *settings = &keeper->settings;
     char own_id[24];
+    int file = -1;
     (void)snprintf(own_id, sizeof own_id, "%ld", (long)getpid());
-    const char *const arguments[HOST_ARGUMENTS] = {keeper->path, settings->driver, settings->config,
-                                                   own_id, keeper->nonce};
-    return host_start(&keeper->process, &keeper->program, arguments, problem);
+    const char *const arguments[HOST_ARGUMENTS] = {settings->driver, settings->config, own_id};
+    int error = open_handoff(keeper, &file, problem);
+    if (error < 0)
+        return error;
+    error = host_start(&keeper->process, &keeper->program, arguments, file, problem);
+    (void)close(file); /* the host's alone: its end is told by that */
+    return error;
 }
 
 static int ask(struct driver_keeper *keeper, enum driver_call_wish wish) {
@@ -190,12 +167,11 @@ static enum outcome refuse_to_open(struct driver_keeper *keeper, struct omni_pro
 
 static enum outcome start_and_open(struct driver_keeper *keeper, struct omni_problem *problem) {
     keeper->was_there = false;
-    if (open_handoff(keeper, problem) < 0 || start_process(keeper, problem) < 0)
+    if (start_process(keeper, problem) < 0)
         return OUTCOME_REFUSED;
     int error = ask(keeper, CALL_OPEN);
     if (error == 0)
         error = await_first_answer(keeper);
-    remove_name(keeper);
     if (error < 0)
         return fail_to_open(keeper, error, problem);
     return keeper->call->result < 0 ? refuse_to_open(keeper, problem) : OUTCOME_OPEN;

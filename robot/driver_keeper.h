@@ -25,7 +25,6 @@
 #ifndef ROBOT_DRIVER_KEEPER_H
 #define ROBOT_DRIVER_KEEPER_H
 
-#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -34,7 +33,6 @@
 
 #include <omni/handoff.h>
 #include <omni/publish.h>
-#include <omni/region.h>
 
 #include "driver_call.h"
 #include "host_process.h"
@@ -43,11 +41,9 @@
 #define DRIVER_KEEPER_START_SECONDS 10
 
 struct driver_keeper_settings {
-    const char *driver;  /* path of the shared object */
-    const char *config;  /* for its open() */
-    const char *handoff; /* how the names of hand-offs' files begin: each host has its own, which is
-                            removed once both sides have it open */
-    int priority;        /* of the thread, SCHED_FIFO; the host gets one less once its driver is
+    const char *driver; /* path of the shared object */
+    const char *config; /* for its open() */
+    int priority;       /* of the thread, SCHED_FIFO; the host gets one less once its driver is
                             open. 0: ordinary */
     /* Both for the time that driver_keeper_start() waits; each may be NULL. */
     const volatile sig_atomic_t *stop; /* set by a signal handler: wait no longer */
@@ -64,8 +60,6 @@ struct driver_keeper {
     struct driver_keeper_settings settings; /* the texts live as long as the keeper */
     struct host_program program;
     struct host_process process;
-    char path[OMNI_PATH_BYTES]; /* of this host's hand-off; "": it has no name any more */
-    char nonce[DRIVER_NONCE_BYTES];
     pthread_t thread;
     sem_t wanted;              /* by the loop or by driver_keeper_stop() */
     sem_t tried;               /* the first start has succeeded or failed */

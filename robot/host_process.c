@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "driver_call.h"
 
 #define PROGRAM   "omni-driver-host"
 #define LIBRARIES "QEMU_LD_PREFIX"
@@ -155,8 +156,20 @@ static char **environment(char *variable) {
     return made;
 }
 
-/* `words` are not changed: posix_spawn() only lacks a const. */
-static int spawn(pid_t *id, const char *const *words, const char *libraries) {
+/* What the child has open. To a descriptor that has the number already, nothing is done but that it
+ * stays open. */
+static int describe_files(posix_spawn_file_actions_t *files, int file) {
+    int error = -posix_spawn_file_actions_init(files);
+    if (error < 0)
+        return error;
+    (void)posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (file >= 0)
+        (void)posix_spawn_file_actions_adddup2(files, file, DRIVER_CALL_FILE);
+    return 0;
+}
+
+/* `words` are not changed: posix_spawn() only lacks a const. `file`: -1 where the child needs none. */
+static int spawn(pid_t *id, const char *const *words, const char *libraries, int file) {
     char variable[sizeof LIBRARIES + 1 + PATH_MAX] = "";
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t files;
@@ -166,10 +179,9 @@ static int spawn(pid_t *id, const char *const *words, const char *libraries) {
     if (variables == NULL)
         return -ENOMEM;
     int error = describe(&attributes);
-    if (error == 0 && (error = -posix_spawn_file_actions_init(&files)) < 0)
+    if (error == 0 && (error = describe_files(&files, file)) < 0)
         (void)posix_spawnattr_destroy(&attributes);
     if (error == 0) {
-        (void)posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         /* With p: an emulator is searched for, a path is not. */
         error = -posix_spawnp(id, words[0], &files, &attributes, (char *const *)(uintptr_t)words,
                               variables);
@@ -202,19 +214,20 @@ static bool knows_libraries(const struct host_program *program) {
 }
 
 int host_start(struct host_process *process, struct host_program *program,
-               const char *const arguments[HOST_ARGUMENTS], struct omni_problem *problem) {
+               const char *const arguments[HOST_ARGUMENTS], int file,
+               struct omni_problem *problem) {
     const char *words[HOST_ARGUMENTS + 3] = {program->cpu->emulator, program->file};
     memcpy(&words[2], arguments, HOST_ARGUMENTS * sizeof words[0]);
     pid_t id = 0;
     bool was_emulated = program->emulated;
     int error = -ENOEXEC;
     if (!was_emulated)
-        error = spawn(&id, &words[1], program->libraries);
+        error = spawn(&id, &words[1], program->libraries, file);
     if (error == -ENOEXEC) {
         program->emulated = true;
-        error = spawn(&id, words, program->libraries);
+        error = spawn(&id, words, program->libraries, file);
     } else if (error == -ENOENT && knows_libraries(program) &&
-               spawn(&id, words, program->libraries) == 0) {
+               spawn(&id, words, program->libraries, file) == 0) {
         program->emulated = true;
         error = 0;
     }
@@ -235,7 +248,7 @@ int host_set_priority(const struct host_process *process, int priority) {
 bool host_failure_is_hidden(void) {
     static const char *const words[] = {"/dev/null/nothing", NULL};
     pid_t id = 0;
-    if (spawn(&id, words, "") < 0)
+    if (spawn(&id, words, "", -1) < 0)
         return false;
     (void)waitpid(id, NULL, 0);
     return true;

@@ -10,7 +10,7 @@
  *     struct host_program program;
  *     error = host_find(&program, cpu, is_own_cpu, NULL, &problem);    // once
  *     struct host_process process;
- *     error = host_start(&process, &program, arguments, &problem);
+ *     error = host_start(&process, &program, arguments, file, &problem);
  *     ... host_has_ended(&process), host_set_priority(&process, priority) ...
  *     host_end(&process);
  *
@@ -48,7 +48,7 @@ struct host_process {
 };
 
 /* What the program is given, in this order. */
-enum { HOST_ARGUMENTS = 5 };
+enum { HOST_ARGUMENTS = 3 };
 
 /* Finds the program for `cpu`. `file`: the user's choice, or NULL.
  * Returns 0, or -errno with a sentence that says what to do, *program untouched. */
@@ -59,9 +59,10 @@ int host_find(struct host_program *program, const struct cpu *cpu, bool is_own_c
  * the emulator would (then program->emulated is set). It leads a process group of its own, so that
  * the terminal's Ctrl-C is the robot's alone, and never has the caller's real-time scheduling.
  * The calling thread is its parent: it has to live as long (PR_SET_PDEATHSIG).
+ * `file` becomes its descriptor DRIVER_CALL_FILE (driver_call.h); the caller's stays open.
  * Returns 0, or -errno with a sentence: nothing was started. */
 int host_start(struct host_process *process, struct host_program *program,
-               const char *const arguments[HOST_ARGUMENTS], struct omni_problem *problem);
+               const char *const arguments[HOST_ARGUMENTS], int file, struct omni_problem *problem);
 
 /* Puts it under SCHED_FIFO: its first thread, and what that starts from now on. Returns 0 or
  * -errno. */

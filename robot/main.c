@@ -97,8 +97,6 @@ static int open_board(struct session *session) {
         .period_ns = period_ns(options),
         .priority = priority(options),
         .argument = session->board_argument,
-        .directory = options->directory,
-        .name = options->name,
         .driver_config = options->driver_config,
         .driver_host = options->driver_host,
         .isolate_driver = options->isolate_driver,

@@ -26,7 +26,7 @@ enum {
 static const char *const prefixes[] = {
     [OMNI_FILE_SEGMENT] = "omni.",           [OMNI_FILE_LOCK] = "omni-lock.",
     [OMNI_FILE_SLEEPERS] = "omni-sleepers.", [OMNI_FILE_STEP] = "omni-step.",
-    [OMNI_FILE_DRIVER] = "omni-driver.",     [OMNI_FILE_NEW] = "omni-new.",
+    [OMNI_FILE_NEW] = "omni-new.",
 };
 
 static bool is_name_character(char c) {

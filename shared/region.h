@@ -22,7 +22,6 @@
  *     omni-lock.NAME      who owns the name (mode 0600, never removed)
  *     omni-sleepers.NAME  one word by which a futex sleeper asks to be woken (mode 0600)
  *     omni-step.NAME      the hand-off with a consumer in lockstep (mode 0600; omni/lockstep.h)
- *     omni-driver.NAME    ... .PROCESS.NUMBER: a hand-off with a driver's host process (mode 0600)
  *     omni-new.NAME       a segment under construction; gone when it is ready
  *
  * Between machines
@@ -65,7 +64,6 @@ enum omni_file {
     OMNI_FILE_LOCK,
     OMNI_FILE_SLEEPERS,
     OMNI_FILE_STEP,
-    OMNI_FILE_DRIVER,
     OMNI_FILE_NEW
 };
 

@@ -1,9 +1,9 @@
 /*
  * main.c - omni-driver-host: loads a driver and calls it for a robot (driver_call.h)
  *
- *     omni-driver-host HAND-OFF DRIVER CONFIG ROBOT NONCE
- *   HAND-OFF: the file of omni/handoff.h; ROBOT: the process id of the robot, which started this;
- *   NONCE: what that wrote into the hand-off's memory.
+ *     omni-driver-host DRIVER CONFIG ROBOT
+ *   ROBOT: the process id of the robot, which started this. Descriptor DRIVER_CALL_FILE is the
+ *   hand-off's memory.
  *
  * Made for the driver's CPU, which need not be the robot's. Started by omni-robot only.
  */
@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -74,7 +73,6 @@ struct host {
     struct driver_call *call;
     const char *path;
     const char *config;
-    const char *nonce;
     struct driver driver;
     bool is_open;
     bool ends;
@@ -88,11 +86,6 @@ static int do_open(struct host *host) {
                        "omni-driver-host is of another release than the robot (%u, expected %u): "
                        "install both from the same",
                        DRIVER_CALL_VERSION, host->call->version);
-        return -EPROTO;
-    }
-    if (strncmp(host->call->nonce, host->nonce, sizeof host->call->nonce) != 0) {
-        (void)snprintf(host->call->problem.text, sizeof host->call->problem.text,
-                       "omni-driver-host was started by another robot than this one: start again");
         return -EPROTO;
     }
     int error = driver_open(&host->driver, host->path, host->config, &host->call->problem);
@@ -149,17 +142,17 @@ static void serve(struct host *host) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) {
+    if (argc != 4) {
         (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
         return 2;
     }
-    struct host host = {.path = argv[2], .config = argv[3], .nonce = argv[5]};
+    struct host host = {.path = argv[1], .config = argv[2]};
     struct omni_problem problem;
-    if (!live_no_longer_than((pid_t)strtol(argv[4], NULL, 10)))
+    if (!live_no_longer_than((pid_t)strtol(argv[3], NULL, 10)))
         return 1;
     bound_realtime();
-    int error = omni_handoff_open(&host.handoff, argv[1], OMNI_HANDOFF_ANSWERER,
-                                  sizeof(struct driver_call), &problem);
+    int error =
+        omni_handoff_join(&host.handoff, DRIVER_CALL_FILE, sizeof(struct driver_call), &problem);
     if (error < 0) {
         (void)fprintf(stderr, "omni-driver-host: %s\n", problem.text);
         return 1;

@@ -10,6 +10,9 @@
  *   crash, hang, slow, quiet  read_sensors() crashes, never returns, takes 8 ms, has nothing new
  *   spin                      read_sensors() never returns nor sleeps
  *   nap                       read_sensors() does not return before a signal comes, then with EINTR
+ *   cut                       tries to cut short each file that it finds open, but its log, and to take their
+ *                             memory away: PROCESS cut N of M, where N could be cut
+ *   punch                     takes the bytes out of them, which leaves their size: PROCESS punched N of M
  *   wild                      readings are 0, 19, 20, 4000 and 65535
  *   refuse                    set_motors() fails with EIO
  *
@@ -22,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +34,7 @@
 #define FOLDER_BYTES 400
 #define PATH_BYTES   (FOLDER_BYTES + 32)
 #define READINGS     3000
+#define FILES        64
 
 static struct recorder {
     char folder[FOLDER_BYTES];
@@ -77,6 +82,31 @@ static void start_helper(void) {
         (void)pause();
 }
 
+/* Of the hand-off with the robot, too. */
+static bool cut(int file) {
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return ftruncate(file, 0) == 0 || truncate(path, 0) == 0 || ftruncate(file, 1) == 0;
+}
+
+static bool punch(int file) {
+    return fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 65536) == 0;
+}
+
+static void harm(bool (*act)(int file), const char *what) {
+    int found = 0;
+    int done = 0;
+    for (int file = STDERR_FILENO + 1; file < FILES; file++) {
+        struct stat facts;
+        if (file == recorder.log || fstat(file, &facts) < 0 || !S_ISREG(facts.st_mode) ||
+            (fcntl(file, F_GETFL) & O_ACCMODE) == O_RDONLY)
+            continue;
+        found++;
+        done += act(file);
+    }
+    note("%s %d of %d", what, done, found);
+}
+
 static int32_t recorder_open(void **state, const char *config) {
     char path[PATH_BYTES];
     *state = &recorder;
@@ -110,6 +140,10 @@ static int32_t recorder_read_sensors(void *state, struct omni_driver_reading *re
         (void)pause();
         return -EINTR;
     }
+    if (shall("cut"))
+        harm(cut, "cut");
+    if (shall("punch"))
+        harm(punch, "punched");
     if (shall("quiet"))
         return -EAGAIN;
     if (shall("slow"))

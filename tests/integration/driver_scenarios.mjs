@@ -297,6 +297,27 @@ export function badDays(plain, options) {
     session.assertThatItTicked();
   });
 
+  test(`${kind.name}: a driver that cuts short what it shares with the robot, or takes it away, harms nobody but itself`, options, async (t) => {
+    const session = await startSession(t, kind);
+    await session.see("it sees", ({ sensor_mode: mode }) => mode === "fresh");
+    const says = (what) => until(`the driver has ${what}`, async () => (await session.log()).find(({ call }) => call.startsWith(what)));
+    await session.shall("cut");
+    const { call: cut } = await says("cut");
+    await session.shallNot("cut");
+    assert.match(cut, /^cut 0 of [1-9]/); // what it shares with the robot is among them, and nothing can be cut
+    const works = async () => {
+      const { tick: now } = session.read().at(-1);
+      await session.see("it works", ({ tick, sensor_mode: mode }) => tick > now + 10 && mode === "fresh");
+    };
+    await works();
+    await session.shall("punch");
+    const { call: punched } = await says("punched");
+    await session.shallNot("punch");
+    assert.match(punched, /^punched [1-9]/);
+    await works();
+    session.assertThatItTicked();
+  });
+
   test(`${kind.name}: a robot that is killed leaves no host behind, and its motors are stopped`, options, async (t) => {
     const session = await startSession(t, kind);
     await session.see("it drives", ({ motor_power: powers }) => powers.some((power) => power !== 0));

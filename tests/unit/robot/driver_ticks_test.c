@@ -16,12 +16,11 @@ enum { MOST_ANSWERS = 8 };
 /* ---- a keeper that keeps nothing ---- */
 
 static struct driver_keeper *kept;
+static int hosts_file; /* of the hand-off that is lent */
 
 static void lend(struct driver_keeper *keeper) {
     struct omni_problem problem;
-    (void)unlink(keeper->settings.handoff);
-    if (omni_handoff_open(&keeper->handoff, keeper->settings.handoff, OMNI_HANDOFF_ASKER,
-                          sizeof *keeper->call, &problem) < 0)
+    if (omni_handoff_make(&keeper->handoff, sizeof *keeper->call, &hosts_file, &problem) < 0)
         fail_msg("%s", problem.text);
     keeper->call = omni_handoff_memory(keeper->handoff);
     keeper->borrower = BORROWER_LOOP;
@@ -48,7 +47,6 @@ void driver_keeper_take_back(struct driver_keeper *keeper, int reason) {
 
 void driver_keeper_stop(struct driver_keeper *keeper) {
     omni_handoff_close(keeper->handoff);
-    (void)unlink(keeper->settings.handoff);
 }
 
 /* ---- a host that answers as it is told ---- */
@@ -60,8 +58,6 @@ struct answer {
 };
 
 struct scene {
-    struct place place;
-    char path[128];
     struct driver_remote *remote;
     struct omni_handoff *handoff;
     pthread_t thread;
@@ -102,8 +98,7 @@ static void begin_to_answer(struct scene *scene, const struct answer *answers, i
     scene->count = count;
     (void)sem_init(&scene->released, 0, 0);
     (void)sem_init(&scene->given, 0, 0);
-    if (omni_handoff_open(&scene->handoff, scene->path, OMNI_HANDOFF_ANSWERER,
-                          sizeof(struct driver_call), &problem) < 0)
+    if (omni_handoff_join(&scene->handoff, hosts_file, sizeof(struct driver_call), &problem) < 0)
         fail_msg("%s", problem.text);
     assert_int_equal(pthread_create(&scene->thread, NULL, answer_all, scene), 0);
 }
@@ -118,9 +113,7 @@ static void end_answering(struct scene *scene) {
 static void open_scene(struct scene *scene, const struct answer *answers, int count) {
     struct host_program program = {.cpu = NULL};
     struct omni_problem problem;
-    place_open(&scene->place);
-    (void)snprintf(scene->path, sizeof scene->path, "%s/handoff", scene->place.folder);
-    struct driver_keeper_settings settings = {.handoff = scene->path};
+    struct driver_keeper_settings settings = {.driver = "none"};
     assert_int_equal(driver_remote_open(&scene->remote, &settings, PERIOD_NS, &program, &problem),
                      0);
     begin_to_answer(scene, answers, count);
@@ -129,7 +122,6 @@ static void open_scene(struct scene *scene, const struct answer *answers, int co
 static void close_scene(struct scene *scene) {
     end_answering(scene);
     driver_remote_close(scene->remote);
-    place_close(&scene->place);
 }
 
 /* Lets the answer that is held come, and waits until it has. */
