@@ -203,10 +203,15 @@ static enum outcome start(struct driver_keeper *keeper, struct omni_problem *pro
 
 /* ---- ending ---- */
 
-/* Never two at the hardware at once: the next start has to wait for a process that hangs in the
+/* Asked twice: by the signal, which ends a driver's call where it can; and by the hand-off's end, for
+ * a driver that has taken the signal for itself. In this order: a signal must not disturb a host that
+ * is at closing already.
+ * Never two at the hardware at once: the next start has to wait for a process that hangs in the
  * kernel. */
 static void end_host(struct driver_keeper *keeper) {
     bool told = false;
+    host_ask_to_end(&keeper->process);
+    close_handoff(keeper);
     while (!host_end(&keeper->process) && !keeper->stop) {
         if (!told)
             (void)fprintf(stderr,
@@ -215,7 +220,6 @@ static void end_host(struct driver_keeper *keeper) {
                           keeper->settings.driver, (long)keeper->process.id);
         told = true;
     }
-    close_handoff(keeper);
 }
 
 /* Why it was given back. */

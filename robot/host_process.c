@@ -284,10 +284,13 @@ bool host_await_end(struct host_process *process, uint64_t patience_ns) {
     return true;
 }
 
-bool host_end(struct host_process *process) {
+void host_ask_to_end(const struct host_process *process) {
     /* Not waited for yet, so the id is nobody else's. */
     if (process->id != 0)
         (void)kill(process->id, SIGTERM);
+}
+
+bool host_end(struct host_process *process) {
     if (!host_await_end(process, GRACE_NS)) {
         (void)kill(-process->id, SIGKILL);
         (void)kill(process->id, SIGKILL);

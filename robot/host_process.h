@@ -12,6 +12,7 @@
  *     struct host_process process;
  *     error = host_start(&process, &program, arguments, file, &problem);
  *     ... host_has_ended(&process), host_set_priority(&process, priority) ...
+ *     host_ask_to_end(&process);
  *     host_end(&process);
  *
  * Where it is looked for, <cpu> being cpu.h's name
@@ -75,8 +76,10 @@ bool host_has_ended(struct host_process *process);
 /* Waits at most `patience_ns` for its end. Returns whether it has ended. */
 bool host_await_end(struct host_process *process, uint64_t patience_ns);
 
-/* Ends it: SIGTERM, at which it stops the motors and closes its driver; after 150 ms SIGKILL, which
- * its whole group gets. Returns whether it has ended, after waiting a second for that: a process
+/* SIGTERM, at which it stops the motors and closes its driver. Does not wait. */
+void host_ask_to_end(const struct host_process *process);
+
+/* Ends it: after 150 ms, for what it was asked, with SIGKILL, which its whole group gets. Returns whether it has ended, after waiting a second for that: a process
  * that hangs in the kernel has not. */
 bool host_end(struct host_process *process);
 

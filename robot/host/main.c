@@ -8,12 +8,15 @@
  * Made for the driver's CPU, which need not be the robot's. Started by omni-robot only.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <omni/handoff.h>
@@ -25,8 +28,10 @@
 /* A signal that comes just before the sleep is found after it. */
 #define BETWEEN_LOOKS_NS 1000000000u
 
-/* For a driver that hangs when the robot is dead, and nobody is there any more to kill this. */
-#define LAST_SECONDS 1
+/* Between two looks whether the robot lives; and what a driver has after its death to stop the motors
+ * and to close. */
+#define BETWEEN_QUESTIONS_NS 500000000
+#define LAST_SECONDS         1
 
 /* Of a core, without sleeping, under real-time scheduling: no call of a driver is worth more. */
 #define REALTIME_US 1000000u
@@ -36,8 +41,9 @@ static volatile sig_atomic_t stop;
 static void end_soon(int signal) {
     (void)signal;
     stop = 1;
-    (void)alarm(LAST_SECONDS);
 }
+
+/* ---- living no longer than the robot ---- */
 
 /* The robot's death is told by SIGTERM, so that the driver can still stop the motors. Returns false
  * where the robot died before this was asked for. */
@@ -46,9 +52,40 @@ static bool live_no_longer_than(pid_t robot) {
     struct sigaction action = {.sa_handler = end_soon};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGALRM, SIG_DFL);
     return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == robot;
 }
+
+/* With what the driver has started, as far as that is in the group which the robot made for it. */
+static void end_all(void) {
+    if (getpgrp() == getpid())
+        (void)kill(0, SIGKILL);
+    (void)kill(getpid(), SIGKILL);
+}
+
+/* Signals and descriptors are a driver's to take or to close, and its calls need not return. This
+ * depends on none of them. */
+static void *end_after(void *argument) {
+    const pid_t *robot = argument;
+    while (getppid() == *robot)
+        (void)nanosleep(&(struct timespec){.tv_nsec = BETWEEN_QUESTIONS_NS}, NULL);
+    (void)nanosleep(&(struct timespec){.tv_sec = LAST_SECONDS}, NULL);
+    end_all();
+    return NULL;
+}
+
+/* Signals stay with the thread that makes the calls: they have to end. Returns 0 or an errno. */
+static int start_watching(pid_t *robot) {
+    pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, end_after, robot);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+/* ---- real time ---- */
 
 static void bound(int resource, rlim_t most) {
     struct rlimit limit;
@@ -67,6 +104,8 @@ static void bound_realtime(void) {
     bound(RLIMIT_RTTIME, REALTIME_US);
     bound(RLIMIT_RTPRIO, REALTIME_SENSOR_PRIORITY - 1);
 }
+
+/* ---- calls ---- */
 
 struct host {
     struct omni_handoff *handoff;
@@ -141,25 +180,40 @@ static void serve(struct host *host) {
     }
 }
 
+static int work(struct host *host) {
+    struct omni_problem problem;
+    int error =
+        omni_handoff_join(&host->handoff, DRIVER_CALL_FILE, sizeof(struct driver_call), &problem);
+    if (error < 0) {
+        (void)fprintf(stderr, "omni-driver-host: %s\n", problem.text);
+        return 1;
+    }
+    host->call = omni_handoff_memory(host->handoff);
+    serve(host);
+    close_driver(host);
+    omni_handoff_close(host->handoff);
+    return 0;
+}
+
 int main(int argc, char **argv) {
+    static pid_t robot; /* the thread that looks for it may outlive this function */
     if (argc != 4) {
         (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
         return 2;
     }
     struct host host = {.path = argv[1], .config = argv[2]};
-    struct omni_problem problem;
-    if (!live_no_longer_than((pid_t)strtol(argv[3], NULL, 10)))
+    robot = (pid_t)strtol(argv[3], NULL, 10);
+    if (!live_no_longer_than(robot))
         return 1;
-    bound_realtime();
-    int error =
-        omni_handoff_join(&host.handoff, DRIVER_CALL_FILE, sizeof(struct driver_call), &problem);
-    if (error < 0) {
-        (void)fprintf(stderr, "omni-driver-host: %s\n", problem.text);
+    int error = start_watching(&robot);
+    if (error != 0) {
+        (void)fprintf(stderr, "omni-driver-host: no thread to look for the robot: %s\n",
+                      strerror(error));
         return 1;
     }
-    host.call = omni_handoff_memory(host.handoff);
-    serve(&host);
-    close_driver(&host);
-    omni_handoff_close(host.handoff);
-    return 0;
+    bound_realtime();
+    int status = work(&host);
+    if (getppid() != robot)
+        end_all(); /* else the robot does that */
+    return status;
 }

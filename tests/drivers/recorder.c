@@ -10,6 +10,9 @@
  *   crash, hang, slow, quiet  read_sensors() crashes, never returns, takes 8 ms, has nothing new
  *   spin                      read_sensors() never returns nor sleeps
  *   nap                       read_sensors() does not return before a signal comes, then with EINTR
+ *   deaf                      open() takes SIGTERM, SIGALRM, SIGHUP and SIGINT for itself, which then do nothing
+ *                             but end a system call
+ *   shut                      open() closes all descriptors but its log and the three that everybody has
  *   cut                       tries to cut short each file that it finds open, but its log, and to take their
  *                             memory away: PROCESS cut N of M, where N could be cut
  *   punch                     takes the bytes out of them, which leaves their size: PROCESS punched N of M
@@ -20,6 +23,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,6 +111,23 @@ static void harm(bool (*act)(int file), const char *what) {
     note("%s %d of %d", what, done, found);
 }
 
+static void hear_nothing(int signal) {
+    (void)signal;
+}
+
+static void go_deaf(void) {
+    static const int signals[] = {SIGTERM, SIGALRM, SIGHUP, SIGINT};
+    struct sigaction action = {.sa_handler = hear_nothing};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        (void)sigaction(signals[i], &action, NULL);
+}
+
+static void shut(void) {
+    for (int file = STDERR_FILENO + 1; file < FILES; file++)
+        if (file != recorder.log)
+            (void)close(file);
+}
+
 static int32_t recorder_open(void **state, const char *config) {
     char path[PATH_BYTES];
     *state = &recorder;
@@ -119,6 +140,10 @@ static int32_t recorder_open(void **state, const char *config) {
     recorder.log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (recorder.log < 0)
         return -errno;
+    if (shall("deaf"))
+        go_deaf();
+    if (shall("shut"))
+        shut();
     if (shall("hang-open"))
         hang();
     if (shall("helper"))

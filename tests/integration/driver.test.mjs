@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-import { badDays, driver, goodDays, isAlive, mayBeRealtime, schedulingOf, startSession } from "./driver_scenarios.mjs";
+import { badDays, driver, goodDays, hangingIn, isAlive, mayBeRealtime, schedulingOf, startSession } from "./driver_scenarios.mjs";
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
@@ -121,12 +121,6 @@ for (const [hz, most] of [[10, 5_000_000], [100, 5_000_000], [1000, 500_000]])
     if (hz === 10) assert.ok(asked.length > 0, "it does wait"); // at 1000 Hz a busy machine may leave nothing of the time
   });
 
-/** The processes of the recorder that hang in open(), by its log. */
-async function hanging(place) {
-  const text = await readFile(join(place.directory, "log"), "utf8").catch(() => "");
-  return [...text.matchAll(/^(\d+) hang$/gm)].map(([, pid]) => Number(pid));
-}
-
 test("robots of one name, each on its region, have hosts of their own; and end at once while their drivers open", options, async (t) => {
   const place = await openPlace(t);
   await writeFile(join(place.directory, "hang-open"), "");
@@ -135,7 +129,7 @@ test("robots of one name, each on its region, have hosts of their own; and end a
       "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver"]);
   const robots = [start("first"), start("second")];
   const hosts = await until("both hosts hang", async () => {
-    const pids = await hanging(place);
+    const pids = await hangingIn(place);
     return pids.length === 2 && pids;
   });
   assert.notEqual(hosts[0], hosts[1]);
@@ -156,7 +150,7 @@ test("a host gets real-time scheduling only when its driver is open, and no more
   await writeFile(join(place.directory, "hang-open"), "");
   const robot = place.start("omni-robot", ["--directory", place.directory, "--realtime", "--board", `driver:${driver("recorder")}`,
     "--driver-config", place.directory, "--isolate-driver"]);
-  const [host] = await until("the host hangs", async () => (await hanging(place)).length > 0 && hanging(place));
+  const [host] = await until("the host hangs", async () => (await hangingIn(place)).length > 0 && hangingIn(place));
   assert.deepEqual(schedulingOf(host), { priority: 0, policy: 0 }, "SCHED_OTHER");
   const limits = await readFile(`/proc/${host}/limits`, "utf8");
   assert.match(limits, /^Max realtime timeout +1000000 +1000000 /m);

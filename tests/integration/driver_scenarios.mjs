@@ -84,7 +84,18 @@ class Session {
 
 /** Ends the hosts that a robot has told of; none is left but where a test fails. */
 function endHosts(robot) {
-  for (const [, pid] of robot.stderr.matchAll(/open in process (\d+)/g)) if (isHost(pid)) process.kill(Number(pid), "SIGKILL");
+  for (const [, pid] of robot.stderr.matchAll(/open in process (\d+)/g)) endHost(Number(pid));
+}
+
+function endHost(pid) {
+  if (isHost(pid)) process.kill(pid, "SIGKILL");
+}
+
+/** A list of hosts that end with the test. Before its place, which waits for all that hold its pipes. */
+function endAfter(t) {
+  const hosts = [];
+  t.after(() => hosts.forEach(endHost));
+  return hosts;
 }
 
 /** Whether that process is a driver's host still: its number may be somebody else's by now. */
@@ -118,6 +129,12 @@ export function isAlive(pid) {
   } catch {
     return false;
   }
+}
+
+/** The processes of the recorder that hang, by its log. */
+export async function hangingIn(place) {
+  const text = await readFile(join(place.directory, "log"), "utf8").catch(() => "");
+  return [...text.matchAll(/^(\d+) hang$/gm)].map(([, pid]) => Number(pid));
 }
 
 /** As in /proc/PID/stat, which proc(5) describes. */
@@ -338,6 +355,38 @@ export function badDays(plain, options) {
     session.robot.child.kill("SIGKILL");
     await until("the host has ended", () => !isAlive(host));
     assert.equal((await session.log()).at(-1).call, "hang");
+  });
+
+  // Whatever the driver has taken from its host: signals, descriptors.
+  for (const [what, before] of [
+    ["has taken all signals for itself and hangs", ["deaf", "hang"]],
+    ["has taken all signals and descriptors and hangs", ["deaf", "shut", "hang"]],
+    ["has taken all signals and hangs in open()", ["deaf", "hang-open"]],
+  ])
+    test(`${kind.name}: a robot that is killed leaves no host behind whose driver ${what}`, options, async (t) => {
+      const left = endAfter(t);
+      const place = await openPlace(t);
+      for (const name of before) await writeFile(join(place.directory, name), "");
+      const board = ["--board", `driver:${driver("recorder", kind.arch)}`, "--driver-config", place.directory];
+      const robot = place.start("omni-robot", ["--directory", place.directory, ...board, ...(kind.args ?? [])], { arch: kind.robotArch });
+      const host = await until("the host hangs", async () => (await hangingIn(place))[0], 1);
+      left.push(host);
+      robot.child.kill("SIGKILL");
+      await until("the host has ended", () => !isAlive(host));
+    });
+
+  test(`${kind.name}: a driver that has taken all signals, but answers, stops its motors when the robot is killed; what it started ends, too`, options, async (t) => {
+    const left = endAfter(t);
+    const session = await startSession(t, kind, { before: ["deaf", "helper"] });
+    await session.see("it drives", ({ motor_power: powers }) => powers.some((power) => power !== 0));
+    const log = await session.log();
+    const [host, helper] = ["open", "helper"].map((what) => log.find(({ call }) => call === what).process);
+    left.push(helper);
+    assert.ok(isAlive(helper) && helper !== host);
+    session.robot.child.kill("SIGKILL");
+    await until("the host has ended", () => !isAlive(host));
+    await until("what it started has ended", () => !isAlive(helper));
+    assert.deepEqual((await session.log()).slice(-2).map(({ call }) => call), ["motors 0 0 0", "close"]);
   });
 
   test(`${kind.name}: a host that hangs does not keep the robot from ending`, options, async (t) => {

@@ -249,6 +249,24 @@ static void a_host_that_hangs_in_a_call_stops_its_motors_where_it_can(void **sta
     finish(&it);
 }
 
+/* That it was asked is told by the hand-off's end then. */
+static void a_driver_that_takes_the_signals_for_itself_stops_its_motors_too(void **state) {
+    (void)state;
+    struct remote it = {0};
+    struct omni_problem problem = {""};
+    place_open(&it.place);
+    place_shall(&it.place, "deaf");
+    if (try_open(&it, &problem) < 0)
+        fail_msg("%s", problem.text);
+    tick_until_it_answers(&it, true);
+    place_shall(&it.place, "nap");
+    await_log(&it, "nap;motors 0 0 0;close;");
+    place_shall_not(&it.place, "nap");
+    place_shall_not(&it.place, "deaf");
+    tick_until_it_answers(&it, true);
+    finish(&it);
+}
+
 /* The process that wrote the first line of the recorder's log which says `what`. */
 static pid_t who_said(const struct remote *it, const char *what) {
     char line[128];
@@ -404,6 +422,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_the_driver_refuses_is_told_and_nothing_is_left),
         cmocka_unit_test(a_refused_command_is_told),
         cmocka_unit_test(a_host_that_hangs_in_a_call_stops_its_motors_where_it_can),
+        cmocka_unit_test(a_driver_that_takes_the_signals_for_itself_stops_its_motors_too),
         cmocka_unit_test(what_a_driver_started_ends_with_its_host),
         cmocka_unit_test(who_is_told_to_stop_does_not_wait_for_a_driver_that_hangs_at_the_start),
         cmocka_unit_test(what_a_host_says_is_ended_and_has_no_control_characters),
