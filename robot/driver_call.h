@@ -41,11 +41,13 @@ struct driver_call {
     struct omni_driver_powers powers;
     struct omni_driver_reading reading;
     struct omni_problem problem; /* CALL_OPEN: why not */
+    uint32_t has_arrived;        /* of the host: its program runs, and has joined */
 };
 
-static_assert(sizeof(struct driver_call) == 288 && offsetof(struct driver_call, powers) == 12 &&
+static_assert(sizeof(struct driver_call) == 292 && offsetof(struct driver_call, powers) == 12 &&
                   offsetof(struct driver_call, reading) == 16 &&
-                  offsetof(struct driver_call, problem) == 32,
+                  offsetof(struct driver_call, problem) == 32 &&
+                  offsetof(struct driver_call, has_arrived) == 288,
               "a call is the same on every CPU: change DRIVER_CALL_VERSION with it");
 
 #endif

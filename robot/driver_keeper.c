@@ -119,7 +119,6 @@ static int await_first_answer(struct driver_keeper *keeper) {
     uint64_t bound = clock_now_ns() + START_NS;
     for (;;) {
         int error = omni_handoff_await_answer(keeper->handoff, LOOK_NS);
-        keeper->was_there |= error == 0 || error == -ETIMEDOUT || error == -EPIPE;
         if (error == 0)
             return 0;
         if (host_has_ended(&keeper->process))
@@ -131,10 +130,34 @@ static int await_first_answer(struct driver_keeper *keeper) {
     }
 }
 
+/* Whether a program ended in order, but was no host, or none that could begin. */
+static bool has_not_begun(const struct driver_keeper *keeper) {
+    return keeper->call != NULL && keeper->call->has_arrived == 0 && keeper->process.id == 0 &&
+           WIFEXITED(keeper->process.status);
+}
+
 static bool could_not_be_run(const struct driver_keeper *keeper) {
-    const struct host_process *process = &keeper->process;
-    return process->id == 0 && !keeper->was_there && WIFEXITED(process->status) &&
-           WEXITSTATUS(process->status) == HOST_STATUS_NOT_RUN && host_failure_is_hidden();
+    return has_not_begun(keeper) && WEXITSTATUS(keeper->process.status) == HOST_STATUS_NOT_RUN &&
+           host_failure_is_hidden();
+}
+
+/* What it said itself stands on stderr: the loader's words, or the emulator's. */
+static enum outcome refuse_program(const struct driver_keeper *keeper,
+                                   struct omni_problem *problem) {
+    const struct host_program *program = &keeper->program;
+    int status = WEXITSTATUS(keeper->process.status);
+    if (program->emulated || status == HOST_STATUS_NOT_RUN)
+        complain_write(problem,
+                       "%s ended with status %d before it began: are the libraries of %s there "
+                       "(Debian: libc6 of that architecture; for an emulator, QEMU_LD_PREFIX "
+                       "names their folder)?",
+                       program->file, status, program->cpu->name);
+    else
+        complain_write(problem,
+                       "%s ended with status %d before it began: is it the omni-driver-host of "
+                       "this robot's release?",
+                       program->file, status);
+    return OUTCOME_REFUSED;
 }
 
 static enum outcome fail_to_open(struct driver_keeper *keeper, int error,
@@ -145,6 +168,8 @@ static enum outcome fail_to_open(struct driver_keeper *keeper, int error,
                        DRIVER_KEEPER_START_SECONDS);
         return OUTCOME_FAILED;
     }
+    if (has_not_begun(keeper))
+        return refuse_program(keeper, problem);
     host_describe_end(&keeper->process, end, sizeof end);
     complain_write(problem, "its host %s before it was open", end);
     return OUTCOME_FAILED;
@@ -166,7 +191,7 @@ static enum outcome refuse_to_open(struct driver_keeper *keeper, struct omni_pro
 }
 
 static enum outcome start_and_open(struct driver_keeper *keeper, struct omni_problem *problem) {
-    keeper->was_there = false;
+    keeper->process = (struct host_process){.id = 0};
     if (start_process(keeper, problem) < 0)
         return OUTCOME_REFUSED;
     int error = ask(keeper, CALL_OPEN);
@@ -182,11 +207,11 @@ static void end_host(struct driver_keeper *keeper);
 static enum outcome start(struct driver_keeper *keeper, struct omni_problem *problem) {
     enum outcome outcome = start_and_open(keeper, problem);
     /* Where this robot itself runs under an emulator, a kernel's refusal is told by the child only. */
-    if (outcome == OUTCOME_FAILED && !keeper->program.emulated && could_not_be_run(keeper)) {
+    if (!keeper->program.emulated && could_not_be_run(keeper)) {
         close_handoff(keeper);
         keeper->program.emulated = true;
         outcome = start_and_open(keeper, problem);
-        if (outcome == OUTCOME_FAILED && could_not_be_run(keeper)) {
+        if (could_not_be_run(keeper)) {
             const struct cpu *cpu = keeper->program.cpu;
             complain_write(problem,
                            "this CPU cannot run programs for %s, and there is no %s: install it "

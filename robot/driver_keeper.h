@@ -71,7 +71,6 @@ struct driver_keeper {
     struct omni_problem problem;
     uint64_t pause_ns;
     bool ever_started;
-    bool was_there; /* this host has taken its place at the hand-off */
 };
 
 /* Starts the thread and waits for the first host. `program` as found by host_find(); the texts in

@@ -189,6 +189,7 @@ static int work(struct host *host) {
         return 1;
     }
     host->call = omni_handoff_memory(host->handoff);
+    host->call->has_arrived = 1;
     serve(host);
     close_driver(host);
     omni_handoff_close(host->handoff);

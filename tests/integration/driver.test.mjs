@@ -3,13 +3,14 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { chmod, chown, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-import { badDays, driver, goodDays, hangingIn, isAlive, mayBeRealtime, schedulingOf, startSession } from "./driver_scenarios.mjs";
+import { LAUNCHER, badDays, driver, goodDays, hangingIn, isAlive, mayBeRealtime, pathOf, schedulingOf, startSession } from "./driver_scenarios.mjs";
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
@@ -69,6 +70,44 @@ test("other mistakes with drivers are told as well", options, async (t) => {
     assert.match(robot.stderr, sentence);
     assert.ok(code === 2 || /before it was open/.test(robot.stderr), `${code} ${robot.stderr}`);
   }
+});
+
+/** Starts a robot with a driver that is to be refused at once. */
+function startRefused(place, args, env) {
+  return place.start("omni-robot", ["--directory", place.directory, "--driver-config", place.directory, ...args], { env });
+}
+
+test("a host program that cannot begin is told, with what may be missing", options, async (t) => {
+  const place = await openPlace(t);
+  const [library, host, source] = ["libgone.so", "host", "source.c"].map((name) => join(place.directory, name));
+  const compile = promisify(execFile);
+  await writeFile(source, "int gone(void) { return 0; }\n");
+  await compile("cc", ["-shared", "-fPIC", "-o", library, source]);
+  await writeFile(source, "int gone(void);\nint main(void) { return gone(); }\n");
+  await compile("cc", ["-fPIE", "-pie", "-o", host, source, library]);
+  const args = ["--board", `driver:${driver("recorder")}`, "--driver-host", host];
+
+  // Runs, but is no host.
+  const other = startRefused(place, args, { LD_LIBRARY_PATH: place.directory });
+  assert.deepEqual(await other.ended, { code: 2, signal: null }, other.stderr);
+  assert.match(other.stderr, /^\S+\/host ended with status 0 before it began: is it the omni-driver-host of this robot's release\?\n$/);
+
+  // The loader's own words, then the robot's.
+  await rm(library);
+  const lacking = startRefused(place, args);
+  assert.deepEqual(await lacking.ended, { code: 2, signal: null }, lacking.stderr);
+  assert.match(lacking.stderr, /libgone\.so.*\n\S+\/host ended with status 127 before it began: are the libraries of \S+ there \(Debian: libc6 .*\)\?\n$/);
+});
+
+test("a CPU that needs an emulator which is not there is told, with the emulator's name", options, async (t) => {
+  if (process.arch === "riscv64") return t.skip("this machine runs programs for riscv64 itself");
+  if (existsSync("/proc/sys/fs/binfmt_misc/qemu-riscv64")) return t.skip("this kernel runs programs for riscv64 with an emulator of its own choice");
+  const place = await openPlace(t);
+  const [object, host] = ["driver.so", "host"].map((name) => join(place.directory, name));
+  for (const file of [object, host]) await writeFile(file, elf({ machine: 243 }), { mode: 0o755 });
+  const robot = startRefused(place, ["--board", `driver:${object}`, "--driver-host", host], { PATH: await pathOf(place, LAUNCHER) });
+  assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /^this CPU cannot run programs for riscv64, and there is no qemu-riscv64: install it \(Debian: qemu-user\)\n$/);
 });
 
 test("an installed robot finds the host program that was installed beside it", options, async (t) => {

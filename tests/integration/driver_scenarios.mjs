@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -80,6 +80,19 @@ class Session {
       assert.ok(apart < APART_MOST, `tick ${ticks[i].tick} came ${apart} µs after the one before`);
     }
   }
+}
+
+/** What scripts/launch needs. */
+export const LAUNCHER = ["bash", "env", "awk", "basename", "dirname", "uname"];
+
+/** A PATH on which there are these programs and no others. */
+export async function pathOf(place, programs) {
+  const folder = join(place.directory, "bin");
+  await mkdir(folder);
+  const folders = process.env.PATH.split(":");
+  for (const program of programs)
+    await symlink(folders.map((name) => join(name, program)).find((file) => existsSync(file)), join(folder, program));
+  return folder;
 }
 
 /** Ends the hosts that a robot has told of; none is left but where a test fails. */

@@ -1,8 +1,12 @@
 // Hardware drivers for another CPU than the robot's: the robot starts a host program for that CPU, under its emulator where
 // this machine cannot run it. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
 
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
 import { lacking } from "./cpus.mjs";
-import { badDays, goodDays } from "./driver_scenarios.mjs";
+import { LAUNCHER, badDays, driver, goodDays, pathOf } from "./driver_scenarios.mjs";
+import { openPlace } from "./support.mjs";
 
 const FILES = ["omni-driver-host", "tests/drivers/recorder.so"];
 const options = (...archs) => ({
@@ -19,3 +23,20 @@ for (const arch of ["armv7", "aarch64"]) {
 // What this is for: an old vendor's library of 32 bits, and a robot of 64. Both are emulated here.
 goodDays({ name: "a driver for armv7 in a robot on aarch64", arch: "armv7", robotArch: "aarch64", isHosted: true }, options("armv7", "aarch64"));
 goodDays({ name: "a driver for aarch64 in a robot on aarch64", arch: "aarch64", robotArch: "aarch64", isHosted: false }, options("aarch64"));
+
+test("an emulator without that CPU's libraries is told, at once", options("armv7"), async (t) => {
+  const place = await openPlace(t);
+  const robot = place.start("omni-robot", ["--directory", place.directory, "--board", `driver:${driver("recorder", "armv7")}`], { env: { QEMU_LD_PREFIX: "/nowhere" } });
+  assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /\S+omni-driver-host ended with status \d+ before it began: are the libraries of armv7 there \(.*QEMU_LD_PREFIX names their folder\)\?\n$/);
+});
+
+// There nothing says that a program cannot be run but the end of the process that was to run it.
+test("a robot that is emulated itself tells of the emulator that its driver needs and is not there", options("armv7", "aarch64"), async (t) => {
+  const place = await openPlace(t);
+  const PATH = await pathOf(place, [...LAUNCHER, "qemu-aarch64"]);
+  const args = ["--directory", place.directory, "--board", `driver:${driver("recorder", "armv7")}`];
+  const robot = place.start("omni-robot", args, { arch: "aarch64", env: { PATH } });
+  assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /^this CPU cannot run programs for armv7, and there is no qemu-arm: install it \(Debian: qemu-user\)\n$/m);
+});
