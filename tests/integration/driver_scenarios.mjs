@@ -254,7 +254,10 @@ export function mayBeRealtime() {
 
 /** What may happen to a host. */
 export function badDays(plain, options) {
-  const kind = !options.skip && mayBeRealtime() ? { ...plain, args: [...(plain.args ?? []), "--realtime"] } : plain;
+  const isRealtime = !options.skip && mayBeRealtime();
+  const kind = isRealtime ? { ...plain, args: [...(plain.args ?? []), "--realtime"] } : plain;
+  if (!isRealtime && !options.skip)
+    test(`${plain.name}: all that may happen to its host, with --realtime`, { skip: "robots may not run in real time here; what follows is without it" });
   const untilItWorks = async (session, restarts) => {
     const mended = await session.see("it works again", (tick) => tick.driver_restarts >= restarts && tick.sensor_mode === "fresh");
     await session.see("it goes on", ({ tick }) => tick > mended.tick + 10);

@@ -158,6 +158,18 @@ static void both_calls_of_a_tick_share_its_budget(void **state) {
     }
 }
 
+/* It keeps its place for as long as it answers within 250 ms, tick for tick. */
+static void a_host_that_is_late_is_kept(void **state) {
+    (void)state;
+    for (int i = 0; i < RATES; i++) {
+        struct driver_remote *remote = open_remote(rates[i].period_ns, 250000000);
+        for (int ticks = 0; ticks < 1000; ticks++)
+            (void)tick(remote, rates[i].period_ns);
+        assert_true(driver_keeper_lends(world.keeper));
+        driver_remote_close(remote);
+    }
+}
+
 static void a_signal_does_not_begin_the_wait_anew(void **state) {
     (void)state;
     for (int i = 0; i < RATES; i++) {
@@ -173,6 +185,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_that_hangs_costs_one_tick_its_budget),
         cmocka_unit_test(both_calls_of_a_tick_share_its_budget),
+        cmocka_unit_test(a_host_that_is_late_is_kept),
         cmocka_unit_test(a_signal_does_not_begin_the_wait_anew),
     };
     alarm(60);

@@ -8,6 +8,7 @@
 #include "driver_place.h"
 #include "robot/clock.h"
 #include "robot/driver_remote.h"
+#include "tests/unit/skip.h"
 
 #define PERIOD_NS   (10 * CLOCK_NS_A_MILLISECOND)
 #define PATIENCE_NS (20 * CLOCK_NS_A_SECOND)
@@ -148,21 +149,36 @@ static void a_hung_host_is_ended_and_replaced(void **state) {
     finish(&it);
 }
 
-/* A short pause is none of the keeper's business; what was asked meanwhile is not mixed up. */
+/* Stops the host for some ticks. Returns how long it was without an answer at most. */
+static uint64_t pause_host(struct remote *it) {
+    uint64_t began_ns = clock_now_ns() - PERIOD_NS; /* what stands may have been asked for then */
+    pid_t host = host_of(it);
+    assert_int_equal(kill(host, SIGSTOP), 0);
+    tick_until_it_answers(it, false);
+    (void)kill(host, SIGCONT);
+    tick_until_it_answers(it, true);
+    return clock_now_ns() - began_ns;
+}
+
+/* A short pause is none of the keeper's business; what was asked meanwhile is not mixed up. Where this
+ * machine made a longer one of it, that one says nothing, and there is another. */
 static void a_late_host_is_kept(void **state) {
     (void)state;
     struct remote it = {0};
     must_open(&it);
     tick_until_it_answers(&it, true);
-    pid_t host = host_of(&it);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(kill(host, SIGSTOP), 0);
-        tick_until_it_answers(&it, false);
-        assert_int_equal(kill(host, SIGCONT), 0);
-        tick_until_it_answers(&it, true);
+    uint64_t bound = clock_now_ns() + PATIENCE_NS;
+    for (int kept = 0; kept < 3;) {
+        uint32_t restarts = driver_remote_facts(it.remote).restarts;
+        pid_t host = host_of(&it);
+        if (pause_host(&it) < DRIVER_REMOTE_SILENT_NS) {
+            assert_int_equal(driver_remote_facts(it.remote).restarts, restarts);
+            assert_int_equal(host_of(&it), host);
+            kept++;
+        }
+        if (clock_now_ns() > bound)
+            fail_msg("no pause was short enough to say anything");
     }
-    if (driver_remote_facts(it.remote).restarts == 0) /* this machine was fast enough */
-        assert_int_equal(host_of(&it), host);
     finish(&it);
 }
 
@@ -389,7 +405,7 @@ static void an_emulator_with_libraries_is_tried_where_the_kernel_finds_none(void
     struct remote it = {.host = host};
     struct omni_problem problem = {""};
     if (host_failure_is_hidden())
-        skip();
+        SKIP_BECAUSE("under an emulator, the end of a child is all that tells of its start");
     place_open(&it.place);
     assert_int_equal(cpu_of_file("/proc/self/exe", &own, NULL), 0);
     (void)snprintf(host, sizeof host, "%s/host", it.place.folder);

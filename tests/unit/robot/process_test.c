@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/skip.h"
 #include <omni/observe.h>
 
 #include "robot/clock.h"
@@ -347,10 +349,8 @@ static void no_room_is_said(void **state) {
     const char *const words[] = {"--name", "crowd", "--ticks", "5", NULL};
     struct process robot = start_prepared(words, fill_directory);
     int status = end(&robot);
-    if (status == EXIT_NO_MOUNT) {
-        print_message("this user may not mount a small file system to fill\n");
-        skip();
-    }
+    if (status == EXIT_NO_MOUNT)
+        SKIP_BECAUSE("this user may not mount a small file system to fill");
     assert_int_equal(status, 2);
     assert_says(&robot, "no room for ");
     assert_one_line(&robot);

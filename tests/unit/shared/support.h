@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/skip.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -254,12 +256,6 @@ static inline uint64_t chance(uint64_t *seed) {
 }
 
 /* ---- leaving a test out, by name and with the reason ---- */
-
-#define SKIP_BECAUSE(reason)                                                                       \
-    do {                                                                                           \
-        print_message("skipped: %s: %s\n", __func__, reason);                                      \
-        skip();                                                                                    \
-    } while (0)
 
 #define SKIP_UNLESS_ROOT()                                                                         \
     do {                                                                                           \
