@@ -7,10 +7,13 @@
  * read and command within the tick.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "board.h"
 #include "clock.h"
@@ -29,12 +32,39 @@ struct board {
 
 /* ---- opening ---- */
 
+/* Returns -errno with a sentence for what is there, but cannot be read as a file. */
+static int check_object(const char *path, const char *named, struct omni_problem *problem) {
+    struct stat facts;
+    if (stat(path, &facts) < 0)
+        return complain(problem, -errno, "--board driver:%s: %s", named, strerror(errno));
+    if (S_ISDIR(facts.st_mode))
+        return complain(problem, -EISDIR,
+                        "--board driver:%s: this is a folder: name the driver's file in it, as in "
+                        "--board driver:PATH.so",
+                        named);
+    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
+        return complain(
+            problem, -errno,
+            "--board driver:%s: this user may not read it: make it readable (chmod a+r), "
+            "or start the robot as another user",
+            named);
+    return 0;
+}
+
 static int find_object(char path[PATH_MAX], const char *named, struct omni_problem *problem) {
+    char here[PATH_MAX] = "";
     if (named == NULL || named[0] == '\0')
         return complain(problem, -EINVAL, "--board driver needs a path: --board driver:PATH.so");
-    if (realpath(named, path) == NULL)
-        return complain(problem, -errno, "--board driver:%s: %s", named, strerror(errno));
-    return 0;
+    if (realpath(named, path) != NULL)
+        return check_object(path, named, problem);
+    int error = -errno;
+    if (error == -ENOENT && named[0] != '/' && getcwd(here, sizeof here) != NULL)
+        return complain(problem, error,
+                        "--board driver:%s: there is no such file, seen from %s: type the path of "
+                        "the driver's .so file",
+                        named, here);
+    return complain(problem, error, "--board driver:%s: %s: type the path of the driver's .so file",
+                    named, strerror(-error));
 }
 
 static int open_remote(struct board *board, const struct board_setup *setup, const struct cpu *cpu,

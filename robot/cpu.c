@@ -17,6 +17,8 @@
      .order = (order_)},
 static const struct cpu cpus[] = {CPUS(CPU)};
 
+#define NAME(name_, width_, order_, machine_, triplet_, emulator_) " " #name_
+
 /* These stand at the same places whatever the width; the rest of the header does not. */
 struct head {
     unsigned char ident[EI_NIDENT];
@@ -40,7 +42,9 @@ static int read_head(const char *path, struct head *head, struct omni_problem *p
     if (error < 0)
         return complain(problem, error, "cannot read %s: %s", path, strerror(-error));
     if (got != (ssize_t)sizeof *head || memcmp(head->ident, ELFMAG, SELFMAG) != 0)
-        return complain(problem, -ENOEXEC, "%s is no shared object (no ELF file)", path);
+        return complain(problem, -ENOEXEC,
+                        "%s is no ELF file: name a program or shared object that a linker made",
+                        path);
     return 0;
 }
 
@@ -61,6 +65,8 @@ int cpu_of_file(const char *path, const struct cpu **cpu, struct omni_problem *p
             return 0;
         }
     }
-    return complain(problem, -ENOEXEC, "%s is for a CPU that is not known here (ELF machine %u)",
-                    path, machine);
+    return complain(
+        problem, -ENOEXEC,
+        "%s is for a CPU that is not known here (ELF machine %u): build it for one of" CPUS(NAME),
+        path, machine);
 }

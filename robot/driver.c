@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -19,7 +20,9 @@ int driver_error(int32_t result) {
 static int check(const struct omni_driver *functions, const char *path,
                  struct omni_problem *problem) {
     if (functions == NULL)
-        return complain(problem, -ELIBBAD, "%s is no driver: it has no symbol " OMNI_DRIVER_SYMBOL,
+        return complain(problem, -ELIBBAD,
+                        "%s is no driver: it has no symbol " OMNI_DRIVER_SYMBOL
+                        ": define it as omni/driver.h says",
                         path);
     if (functions->version != OMNI_DRIVER_VERSION)
         return complain(problem, -EPROTO,
@@ -28,14 +31,28 @@ static int check(const struct omni_driver *functions, const char *path,
                         path, functions->version, OMNI_DRIVER_VERSION);
     if (functions->open == NULL || functions->read_sensors == NULL ||
         functions->set_motors == NULL || functions->close == NULL)
-        return complain(problem, -ELIBBAD, "%s is no complete driver: a function is missing", path);
+        return complain(problem, -ELIBBAD,
+                        "%s is no complete driver: a function is missing: define all four of "
+                        "omni/driver.h",
+                        path);
     return 0;
+}
+
+/* Of what is missing; the driver's own path need not be said twice. */
+static const char *loaders_words(const char *path) {
+    const char *words = dlerror();
+    size_t length = strlen(path);
+    bool is_said = strncmp(words, path, length) == 0 && strncmp(words + length, ": ", 2) == 0;
+    return is_said ? words + length + 2 : words;
 }
 
 static int load(struct driver *driver, const char *path, struct omni_problem *problem) {
     driver->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (driver->library == NULL)
-        return complain(problem, -ELIBBAD, "cannot load %s", dlerror());
+        return complain(problem, -ELIBBAD,
+                        "cannot load the driver %s: %s: ldd shows what it needs, LD_LIBRARY_PATH "
+                        "names the folders of that",
+                        path, loaders_words(path));
     driver->functions = dlsym(driver->library, OMNI_DRIVER_SYMBOL);
     int error = check(driver->functions, path, problem);
     if (error < 0)

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -32,13 +32,13 @@ function elf({ width = 2, order = 1, machine, type = 3 }) {
 }
 
 const REFUSALS = [
-  ["what is not there", undefined, /^--board driver:\S+: No such file or directory\n$/],
-  ["a text", Buffer.from("not a driver\n"), / is no shared object \(no ELF file\)\n$/],
-  ["an empty file", Buffer.alloc(0), / is no shared object \(no ELF file\)\n$/],
+  ["what is not there", undefined, /^--board driver:\S+driver\.so: No such file or directory: type the path of the driver's \.so file\n$/],
+  ["a text", Buffer.from("not a driver\n"), /^\S+driver\.so is no ELF file: name a program or shared object that a linker made\n$/],
+  ["an empty file", Buffer.alloc(0), /^\S+driver\.so is no ELF file: name a program or shared object that a linker made\n$/],
   ["an object file", elf({ machine: 243, type: 1 }), / is an ELF file, but no shared object: link it with -shared\n$/],
   ["one for a CPU of the other byte order", elf({ machine: 22, order: 2 }), / is for s390x, whose byte order is not that of this CPU .*: they cannot work together\n$/],
   ["one for a CPU without a host program", elf({ machine: 243 }), /^the driver is for riscv64, and there is no omni-driver-host for that CPU: type make install-driver-host ARCH=riscv64 /],
-  ["one for a CPU that nobody knows", elf({ machine: 8 }), / is for a CPU that is not known here \(ELF machine 8\)\n$/],
+  ["one for a CPU that nobody knows", elf({ machine: 8 }), / is for a CPU that is not known here \(ELF machine 8\): build it for one of aarch64 armv7 .*x86_64\n$/],
 ];
 
 for (const [what, content, sentence] of REFUSALS)
@@ -58,12 +58,16 @@ test("other mistakes with drivers are told as well", options, async (t) => {
   for (const [args, sentence] of [
     [["--board", "driver"], /--board driver needs a path: --board driver:PATH\.so/],
     [["--board", "driver:"], /--board driver needs a path: --board driver:PATH\.so/],
+    [["--board", "driver:misspelt.so"], /^--board driver:misspelt\.so: there is no such file, seen from \/\S+: type the path of the driver's \.so file\n$/],
+    [["--board", `driver:${place.directory}`], /^--board driver:\S+: this is a folder: name the driver's file in it, as in --board driver:PATH\.so\n$/],
+    [["--board", `driver:${place.directory}/`], /: this is a folder: /],
+    [["--board", "driver:/dev/null"], /^\/dev\/null is no ELF file: /],
     [["--board", "sim:x"], /--board sim:x: no such board; there are: sim, driver:PATH\.so/],
     [["--board", recorder, "--lockstep"], /--lockstep: the board driver lives in real time/],
     [["--board", recorder, "--driver-host", "/nowhere/host"], /--driver-host: there is no program \/nowhere\/host/],
     [["--board", recorder, "--driver-host", driver("recorder")], /its host .* before it was open|cannot start/],
-    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`], /moody\.so is no driver: it has no symbol omni_driver/],
-    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`, "--isolate-driver"], /moody\.so is no driver: it has no symbol omni_driver/],
+    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`], /moody\.so is no driver: it has no symbol omni_driver: define it as omni\/driver\.h says/],
+    [["--board", `driver:${join(BUILD, "tests/plugins/moody.so")}`, "--isolate-driver"], /moody\.so is no driver: it has no symbol omni_driver: define it/],
   ]) {
     const robot = place.start("omni-robot", ["--directory", place.directory, ...args, "--ticks", "3"]);
     const { code } = await robot.ended;
@@ -71,6 +75,45 @@ test("other mistakes with drivers are told as well", options, async (t) => {
     assert.ok(code === 2 || /before it was open/.test(robot.stderr), `${code} ${robot.stderr}`);
   }
 });
+
+test("a driver that this user may not read is told, with what to type", options, async (t) => {
+  const place = await openPlace(t);
+  const isRoot = process.getuid() === 0;
+  const file = join(place.directory, "driver.so");
+  await copyFile(driver("recorder"), file);
+  await chmod(file, 0);
+  await chmod(place.directory, 0o777);
+  const words = [join(BUILD, "omni-robot"), "--directory", place.directory, "--board", `driver:${file}`];
+  if (isRoot && !(await isReachable(words[0]))) return t.skip("other users cannot reach the build folder");
+  const robot = isRoot
+    ? place.start(relative(BUILD, "/usr/bin/env"), ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...words])
+    : place.start("omni-robot", words.slice(1));
+  assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /^--board driver:\S+driver\.so: this user may not read it: make it readable \(chmod a\+r\), or start the robot as another user\n$/);
+});
+
+/** Whether nobody may go where that file is, and run it. */
+async function isReachable(file) {
+  for (let at = file; ; at = dirname(at)) {
+    if (((await stat(at)).mode & 0o001) === 0) return false;
+    if (at === "/") return true;
+  }
+}
+
+for (const args of [[], ["--isolate-driver"]])
+  test(`a driver that needs a library which is not there is told, with what it needs${args.length ? "; in a host, too" : ""}`, options, async (t) => {
+    const place = await openPlace(t);
+    const [library, object, source] = ["libgone.so", "driver.so", "source.c"].map((name) => join(place.directory, name));
+    const compile = promisify(execFile);
+    await writeFile(source, "int gone(void) { return 0; }\n");
+    await compile("cc", ["-shared", "-fPIC", "-Wl,-soname,libgone.so", "-o", library, source]);
+    await writeFile(source, "int gone(void);\nint here(void) { return gone(); }\n");
+    await compile("cc", ["-shared", "-fPIC", "-o", object, source, library]);
+    await rm(library);
+    const robot = startRefused(place, ["--board", `driver:${object}`, ...args]);
+    assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+    assert.match(robot.stderr, /^cannot load the driver \S+driver\.so: libgone\.so: cannot open shared object file: .*: ldd shows what it needs, LD_LIBRARY_PATH names the folders of that\n$/);
+  });
 
 /** Starts a robot with a driver that is to be refused at once. */
 function startRefused(place, args, env) {
