@@ -146,7 +146,7 @@ static void say(struct match *match, const struct pair *pair) {
     row_print(&row);
     struct row waiting = {.claim = "… its peer, waiting"};
     row_measured(&waiting, "%.3f %% of a core", 100 * match->waiting);
-    row_beside(&waiting, "over %d s; it looks 20 times a second whether the other side lives",
+    row_beside(&waiting, "over %d s; it looks 13 times a second whether the other side lives",
                WAIT_SECONDS);
     row_print(&waiting);
 }

@@ -17,7 +17,8 @@
 
 #define WRITE_EARLY      ((size_t)64 * 1024) /* bytes that are not held back until the ring is empty */
 #define BETWEEN_ATTACHES 100000000u          /* ns */
-#define BETWEEN_TURNS    50000000u           /* ns, that a signal may have to wait in lockstep */
+#define BETWEEN_TURNS    400000000u          /* ns, that a signal may have to wait in lockstep */
+#define BETWEEN_TRIES    50000000u           /* ns, in a turn whose tick was not there */
 #define VAIN_MOST        20u                 /* turns in which the tick to be taken was not there */
 #define BETWEEN_CHECKS   100000000u          /* ns, of the publisher's life */
 
@@ -332,7 +333,7 @@ static int step(struct dump *dump) {
 
 /* A robot publishes before it asks. Where its tick is not there, somebody has changed its files. */
 static int await_tick(struct dump *dump) {
-    outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_TURNS);
+    outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_TRIES);
     if (dump->outlet.stop)
         return EXIT_DONE;
     if (++dump->vain < VAIN_MOST)

@@ -8,8 +8,9 @@
 
 #include "clock.h"
 
-/* A signal that comes just before the sleep is found after it. */
-#define BETWEEN_LOOKS_NS (50 * CLOCK_NS_A_MILLISECOND)
+/* A signal that comes just before the sleep is found after it. Five of the hand-off's own looks: a
+ * sixth for a rest of time would be one more that costs something. */
+#define BETWEEN_LOOKS_NS (400 * CLOCK_NS_A_MILLISECOND)
 
 int lockstep_open(struct lockstep *lockstep, const char *directory, const char *name,
                   struct omni_problem *problem) {

@@ -21,8 +21,11 @@
 #define MAGIC          "OMNIHAND"
 #define LAYOUT_VERSION 1u
 
-/* Two of these and some work lie within the 100 ms that the header promises. */
-#define BETWEEN_LOOKS_NS 50000000u
+/* One of these lies within the 100 ms that the header promises, with a fifth of them left for the end
+ * of the other process and for our turn to run. Each look wakes us, which costs up to 0.08 ms of
+ * processor time under an emulator (docs/adr/0012-handoff.md): shorter ones would cost more than a
+ * thousandth of a core. */
+#define BETWEEN_LOOKS_NS 80000000u
 
 /* How often opening tries where another process is just replacing the file or holding the place for
  * a moment (a predecessor that dies, a withdrawal). */

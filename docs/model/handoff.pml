@@ -8,7 +8,7 @@
  *
  *   Time-outs are NOT there, unless DEATHS is defined: that nobody sleeps for ever must not depend on
  *   them. With DEATHS either side dies at any step and starts anew, and who sleeps wakes in order to
- *   look, as the library does every 50 ms. With GIVES_UP the asker's own patience may end.
+ *   look, as the library does every 80 ms. With GIVES_UP the asker's own patience may end.
  *
  * What is shown
  *   - no state in which somebody sleeps for ever (spin: "invalid end state")
