@@ -58,6 +58,15 @@ static struct place place_in(const struct scratch *scratch) {
     return place;
 }
 
+enum { SPINS = 20000 };
+
+/* For what another thread does next. Where both run at once that is within the spins, and they meet at
+ * any moment; where they don't, it needs the processor. */
+static void give_way(unsigned *spins) {
+    if (++*spins > SPINS)
+        sleep_us(20);
+}
+
 static int open_at(const struct place *place, struct omni_publisher **publisher,
                    struct omni_publisher_options options, struct omni_problem *problem) {
     options.region = place->address;
@@ -586,12 +595,12 @@ static int publish_for_ever(void *context) {
         publish_parcel(publisher);
 }
 
-static pid_t start(int (*work)(void *context), struct place *place) {
+static pid_t start(int (*work)(void *context), void *context) {
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         die_of_faults();
-        _exit(work(place));
+        _exit(work(context));
     }
     assert_true(child > 0);
     return child;
@@ -706,14 +715,23 @@ static void who_was_paused_and_not_replaced_goes_on(void **state) {
 
 enum { WON = 10, REFUSED = 11, LOST = 12 };
 
+enum { CONTENDERS = 6, CONTEST_SECONDS = 30 };
+
+struct contest {
+    struct place place;
+    _Atomic bool *over; /* all processes see it */
+};
+
 /* Publishes until told to end, if it may at all. */
 static int contend(void *context) {
+    const struct contest *contest = context;
     struct omni_publisher *publisher = NULL;
     die_with_parent();
-    int error = open_at(context, &publisher, (struct omni_publisher_options){.mode = 0}, NULL);
+    int error =
+        open_at(&contest->place, &publisher, (struct omni_publisher_options){.mode = 0}, NULL);
     if (error < 0)
         return error == -EBUSY ? REFUSED : 2;
-    for (int i = 0; i < 1000 && omni_publisher_is_owner(publisher); i++) {
+    while (!*contest->over && omni_publisher_is_owner(publisher)) {
         publish_parcel(publisher);
         sleep_us(1000);
     }
@@ -721,22 +739,46 @@ static int contend(void *context) {
     return omni_publisher_is_owner(publisher) ? WON : LOST;
 }
 
-static void of_many_at_once_one_wins(void **state) {
-    struct place place = place_in(*state);
-    for (int round = 0; round < 2; round++) { /* an empty region; and one whose owner is dead */
-        pid_t contenders[6];
-        int count[LOST + 1] = {0};
-        for (size_t i = 0; i < 6; i++)
-            contenders[i] = start(contend, &place);
-        for (size_t i = 0; i < 6; i++) {
-            int status = end(contenders[i], 0);
-            assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= LOST);
-            count[WEXITSTATUS(status)]++;
+static void await_ends(const pid_t *children, size_t count) {
+    uint64_t bound_ns = now_ns() + CONTEST_SECONDS * UINT64_C(1000000000);
+    for (size_t ended = 0; ended < count && now_ns() < bound_ns; sleep_us(1000)) {
+        ended = 0;
+        for (size_t i = 0; i < CONTENDERS; i++) {
+            siginfo_t end = {.si_pid = 0};
+            assert_int_equal(waitid(P_PID, (id_t)children[i], &end, WEXITED | WNOHANG | WNOWAIT),
+                             0);
+            ended += end.si_pid != 0;
         }
-        print_message("won %d, refused %d, lost %d\n", count[WON], count[REFUSED], count[LOST]);
-        assert_int_equal(count[WON], 1);
-        assert_int_equal(count[WON] + count[REFUSED] + count[LOST], 6);
     }
+}
+
+/* The winner publishes until all others know that they may not. */
+static void hold(struct contest *contest) {
+    pid_t contenders[CONTENDERS];
+    int count[LOST + 1] = {0};
+    *contest->over = false;
+    for (size_t i = 0; i < CONTENDERS; i++)
+        contenders[i] = start(contend, contest);
+    await_ends(contenders, CONTENDERS - 1);
+    *contest->over = true;
+    for (size_t i = 0; i < CONTENDERS; i++) {
+        int status = end(contenders[i], 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= LOST);
+        count[WEXITSTATUS(status)]++;
+    }
+    print_message("won %d, refused %d, lost %d\n", count[WON], count[REFUSED], count[LOST]);
+    assert_int_equal(count[WON], 1);
+    assert_int_equal(count[WON] + count[REFUSED] + count[LOST], CONTENDERS);
+}
+
+static void of_many_at_once_one_wins(void **state) {
+    struct contest contest = {.place = place_in(*state)};
+    contest.over =
+        mmap(NULL, sizeof *contest.over, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(contest.over != MAP_FAILED);
+    hold(&contest); /* an empty region */
+    hold(&contest); /* and one whose owner is dead */
+    munmap(contest.over, sizeof *contest.over);
 }
 
 /* ---- life, as a reader sees it ---- */
@@ -799,6 +841,8 @@ static void a_segment_that_is_built_anew_is_stale(void **state) {
 
 /* ---- readers while it is built all the time ---- */
 
+enum { LOOKS = 64 };
+
 struct yard {
     struct place place;
     struct omni_publisher *publisher;
@@ -833,41 +877,50 @@ static void read_until_stale(struct yard *yard, struct omni_observer *observer) 
     yard->stale++;
 }
 
-static void *read_on(void *context) {
-    struct yard *yard = context;
-    while (!yard->stop) {
-        struct omni_observer *observer = NULL;
-        struct omni_problem problem;
-        int error = omni_observer_attach(&observer, yard->place.address, NULL, &problem);
-        if (error == 0)
-            read_until_stale(yard, observer);
-        else if (error == -EAGAIN)
-            yard->not_yet++;
-        else if (yard->accused++ == 0)
-            memcpy(yard->accusation, problem.text, sizeof yard->accusation);
-        omni_observer_detach(observer);
-    }
-    return NULL;
+static void attach_and_read(struct yard *yard) {
+    struct omni_observer *observer = NULL;
+    struct omni_problem problem;
+    int error = omni_observer_attach(&observer, yard->place.address, NULL, &problem);
+    if (error == 0)
+        read_until_stale(yard, observer);
+    else if (error == -EAGAIN)
+        yard->not_yet++;
+    else if (yard->accused++ == 0)
+        memcpy(yard->accusation, problem.text, sizeof yard->accusation);
+    omni_observer_detach(observer);
 }
 
 /* What an attach relies on: who finds an epoch and, after it, a layout version finds that segment and
  * no other behind them. */
+static void look_at_the_header(struct yard *yard) {
+    const struct omni_header *header = yard->header;
+    uint32_t epoch = omni_load_relaxed(&header->epoch);
+    omni_fence_machines();
+    uint32_t built = omni_load_relaxed(&header->layout_version);
+    omni_fence_machines();
+    uint32_t instance = omni_load_relaxed((const uint32_t *)&header->instance);
+    omni_fence_machines();
+    if (built == 0 || omni_load_relaxed(&header->epoch) != epoch)
+        return;
+    yard->looked++;
+    yard->mixed += instance - epoch != yard->distance;
+}
+
+/* One thread beside the builder: more than there are processors would only keep each other from
+ * running, and the builder, too. Who has just found a segment stale looks while the next one is
+ * built. */
 static void *look_on(void *context) {
     struct yard *yard = context;
-    const struct omni_header *header = yard->header;
     while (!yard->stop) {
-        uint32_t epoch = omni_load_relaxed(&header->epoch);
-        omni_fence_machines();
-        uint32_t built = omni_load_relaxed(&header->layout_version);
-        omni_fence_machines();
-        uint32_t instance = omni_load_relaxed((const uint32_t *)&header->instance);
-        omni_fence_machines();
-        if (built == 0 || omni_load_relaxed(&header->epoch) != epoch)
-            continue;
-        yard->looked++;
-        yard->mixed += instance - epoch != yard->distance;
+        attach_and_read(yard);
+        for (int i = 0; i < LOOKS && !yard->stop; i++)
+            look_at_the_header(yard);
     }
     return NULL;
+}
+
+static uint64_t progress(const struct yard *yard) {
+    return yard->read[0] + yard->read[1] + yard->stale + yard->not_yet + yard->accused;
 }
 
 static void publish_either(struct yard *yard, size_t which) {
@@ -909,28 +962,29 @@ static void open_yard(struct yard *yard, const struct scratch *scratch) {
 
 static void nobody_takes_one_segment_for_another(void **state) {
     static struct yard yard;
-    pthread_t readers[3];
+    pthread_t reader;
     memset(&yard, 0, sizeof yard);
     open_yard(&yard, *state);
     rebuild(&yard, 0);
     yard.header = yard.publisher->header;
     yard.distance = (uint32_t)yard.builds - yard.publisher->header->epoch;
-    for (size_t i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&readers[i], NULL, i < 2 ? read_on : look_on, &yard), 0);
+    assert_int_equal(pthread_create(&reader, NULL, look_on, &yard), 0);
     uint64_t seed = 7;
     /* Until there was enough of everything; slow machines take longer. */
     while (yard.read[0] < 20000 || yard.read[1] < 20000 || yard.stale < 2000 ||
-           yard.builds < 8000 || yard.looked < 20000) {
+           yard.builds < 4000 || yard.looked < 20000) {
         size_t which = yard.builds % 2;
+        bool together = yard.builds % 4 < 2;
+        uint64_t before = progress(&yard);
         rebuild(&yard, which);
-        for (uint64_t n = chance(&seed) % 400; n > 0; n--)
+        for (uint64_t n = chance(&seed) % 400 + together; n > 0; n--)
             publish_either(&yard, which);
-        if (yard.builds % 8 == 0)
-            sched_yield();
+        /* Builds that nobody is there to see show nothing. */
+        for (unsigned spins = 0; together && progress(&yard) == before;)
+            give_way(&spins);
     }
     yard.stop = true;
-    for (size_t i = 0; i < 3; i++)
-        pthread_join(readers[i], NULL);
+    pthread_join(reader, NULL);
     print_message("%llu builds, %llu + %llu ticks read, %llu times stale, %llu not yet\n",
                   (unsigned long long)yard.builds, (unsigned long long)yard.read[0],
                   (unsigned long long)yard.read[1], (unsigned long long)yard.stale,
@@ -1015,6 +1069,27 @@ static void only_who_asked_for_it_may_write_the_bell(void **state) {
     omni_publisher_close(publisher);
 }
 
+static const volatile char *beyond_the_end;
+
+static void tell_whether_it_is_there(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    (void)context;
+    _exit(info->si_addr == (const void *)(uintptr_t)beyond_the_end ? 0 : 1);
+}
+
+/* Not so under qemu-arm, where a program's addresses are others than the machine's: the guard then
+ * does not know whose fault it is. */
+static int fault_where_it_is_told(void *context) {
+    const struct place *place = context;
+    struct sigaction action = {.sa_sigaction = tell_whether_it_is_there, .sa_flags = SA_SIGINFO};
+    int file = open(place->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    beyond_the_end = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+    if (sigaction(SIGBUS, &action, NULL) < 0 || beyond_the_end == MAP_FAILED)
+        return 2;
+    (void)*beyond_the_end;
+    return 3;
+}
+
 static int ask_behind_the_cut(void *context) {
     const struct place *place = context;
     if (omni_guard_install() < 0)
@@ -1027,6 +1102,10 @@ static int ask_behind_the_cut(void *context) {
 
 static void a_file_that_was_cut_short_has_no_bell(void **state) {
     struct place place = place_in(*state);
+    int told = in_child(fault_where_it_is_told, &place);
+    if (WIFEXITED(told) && WEXITSTATUS(told) == 1)
+        SKIP_BECAUSE("here a fault has an address of the emulator, not of the program");
+    assert_exit(told, 0);
     omni_publisher_close(must_open_at(&place));
     assert_exit(in_child(ask_behind_the_cut, &place), 0);
 }
@@ -1052,8 +1131,8 @@ static void *sleep_for_rings(void *context) {
             break;
         if (omni_observer_ask_bell(observer, 5, 0) != 0)
             continue;
-        while (hall->device == 0)
-            sched_yield();
+        for (unsigned spins = 0; hall->device == 0;)
+            give_way(&spins);
         hall->device = 0;
     }
     omni_observer_detach(observer);
@@ -1070,8 +1149,8 @@ static void no_ring_is_lost(void **state) {
     assert_int_equal(pthread_create(&sleeper, NULL, sleep_for_rings, &hall), 0);
     for (uint64_t tick = 1; tick <= RINGS; tick++) {
         publish_parcel(publisher);
-        while (hall.taken < tick)
-            sched_yield();
+        for (unsigned spins = 0; hall.taken < tick;)
+            give_way(&spins);
     }
     pthread_join(sleeper, NULL);
     omni_publisher_close(publisher);
