@@ -589,6 +589,9 @@ struct interruption {
 static void check_whole(struct scene *scene, struct fake *fake, struct peer *peer,
                         const struct interruption *interruption) {
     if (interruption->close_code != 0) {
+        /* As clients do; libwebsockets would wait 5 s for it. */
+        WAIT_FOR(scene, peer->close_code != 0);
+        peer_frame(peer, FINAL | OPCODE_CLOSE, "\x03\xe8", 2);
         WAIT_FOR(scene, peer->ended);
         assert_int_equal(peer->length, 0);
     } else {
