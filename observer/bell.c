@@ -35,7 +35,7 @@ static void advance_due(struct bell *bell, uint64_t now_ns) {
 }
 
 void bell_looked(struct bell *bell, enum bell_cause cause, bool found, uint64_t now_ns) {
-    if (cause == BELL_RANG)
+    if (cause == BELL_RANG && found)
         bell->is_proven = true;
     else if (cause == BELL_TIME && found && bell->is_asked)
         bell->is_proven = false;

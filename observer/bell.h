@@ -7,8 +7,9 @@
  * BELL_LEAST_NS.
  *
  * Not every publisher can ring (it may have reached the same memory by another way), and a machine
- * that outlived the observer that it knew rings for nobody. So a bell is relied on from its first
- * ring on, until ticks are found that it kept quiet about; meanwhile the pacer says when to look, as
+ * that outlived the observer that it knew rings for nobody. So a bell is relied on from the
+ * first ring on with which a tick was found (any machine at the socket can ring for nothing), until
+ * ticks are found that it kept quiet about; meanwhile the pacer says when to look, as
  * everywhere. Even a bell that is relied on is checked every BELL_CHECK_NS: silence and death
  * make no sound.
  *

@@ -94,6 +94,23 @@ static void does_not_rely_on_a_bell_that_kept_quiet(void **state) {
     assert_int_equal(bell_next(&bell, later + 2 * MS, later + MS), later + MS + BELL_CHECK_NS);
 }
 
+/* Any machine at the socket can ring: that says nothing about the publisher. */
+static void does_not_rely_on_rings_for_nothing(void **state) {
+    (void)state;
+    struct bell bell;
+    bell_start(&bell, 0, START_NS);
+    for (uint64_t now = START_NS; now < START_NS + 100 * MS; now += MS) {
+        if (bell_should_ask(&bell, now))
+            bell_asked(&bell, false, now);
+        bell_looked(&bell, BELL_RANG, false, now);
+        assert_false(bell.is_proven);
+        assert_int_equal(bell_next(&bell, now + 7 * MS, now), now + 7 * MS);
+    }
+    bell_asked(&bell, false, START_NS + 100 * MS);
+    bell_looked(&bell, BELL_RANG, true, START_NS + 101 * MS);
+    assert_true(bell.is_proven);
+}
+
 static void silence_is_no_reason_for_distrust(void **state) {
     (void)state;
     struct bell bell = proven(0);
@@ -123,6 +140,7 @@ int main(void) {
         cmocka_unit_test(never_asks_faster_than_it_may),
         cmocka_unit_test(keeps_the_rate_that_is_wanted),
         cmocka_unit_test(does_not_rely_on_a_bell_that_kept_quiet),
+        cmocka_unit_test(does_not_rely_on_rings_for_nothing),
         cmocka_unit_test(silence_is_no_reason_for_distrust),
         cmocka_unit_test(hurries_when_more_is_wanted),
     };
