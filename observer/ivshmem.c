@@ -2,20 +2,20 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <omni/region.h>
+
+#include "ivshmem_files.h"
 
 enum {
     PROTOCOL_VERSION = 0,
@@ -26,7 +26,8 @@ enum {
     QUEUE_BYTES = 64 * 1024,
     /* Between two that are admitted: all others must have time to read of it. */
     ADMIT_MS = 20,
-    TRY_AGAIN_MS = 1000 /* when no descriptor is left */
+    TRY_AGAIN_MS = 1000, /* when no descriptor is left */
+    TELL_LATER_MS = 50
 };
 
 struct guest {
@@ -35,23 +36,31 @@ struct guest {
     int socket;
     int bell; /* eventfd by which it is rung */
     unsigned peer;
+    uint32_t arrival;                  /* number of its coming; 0: not yet greeted */
+    unsigned greeted;                  /* messages of its greeting that are sent */
+    uint32_t told[IVSHMEM_GUESTS_MAX]; /* the arrival in each place that it knows of; 0: nobody */
+    bool is_late;                      /* there is something that could not be sent */
+    bool told_late;                    /* the user was told so, since it last had read everything */
+    int unread;                        /* bytes that waited for it when last looked at */
+    uint64_t read_ms;                  /* when it was last seen to read, or had nothing to */
 };
 
 struct ivshmem {
     uv_loop_t *loop;
     struct ivshmem_options options;
-    struct sockaddr_un address;
+    uint64_t patience_ms;
     char memory_path[OMNI_PATH_BYTES];
     int memory;
     int bell; /* eventfd by which guests ring for the observer */
-    int listener;
+    struct ivshmem_socket socket;
     uv_poll_t bell_poll;
     uv_poll_t listener_poll;
     uv_timer_t again;
+    uv_timer_t later;                         /* runs while somebody is late */
     struct guest *guests[IVSHMEM_GUESTS_MAX]; /* peer 1, 2, …; NULL: free */
+    uint32_t arrivals;
     bool is_listening;
     unsigned handles; /* open ones that point here */
-    bool is_bound;    /* the socket's file is ours to remove */
     bool told_full;
 };
 
@@ -79,18 +88,75 @@ static int say(int socket, int64_t number, int file) {
     return sent == (ssize_t)sizeof bytes ? 0 : sent < 0 ? -errno : -EAGAIN;
 }
 
-static int greet(const struct ivshmem *server, const struct guest *guest) {
-    int error = say(guest->socket, PROTOCOL_VERSION, NO_FILE);
+/* A guest's or the kernel's queue is full: that passes. */
+static bool is_worth_another_try(int error) {
+    return error == -EAGAIN || error == -ETOOMANYREFS || error == -ENOBUFS || error == -ENOMEM ||
+           error == -EINTR;
+}
+
+static const char *reason(int error) {
+    switch (error) {
+    case -EAGAIN:
+        return "its queue is full";
+    case -ETOOMANYREFS:
+        return "too many descriptors of this user's are on their way to programs that do not read";
+    default:
+        return strerror(-error);
+    }
+}
+
+/* Brings its knowledge of one place up to date. Whoever came and went meanwhile is not mentioned. */
+static int tell_of(struct guest *guest, unsigned place) {
+    const struct guest *there = guest->server->guests[place];
+    uint32_t arrival = there != NULL ? there->arrival : 0;
+    uint32_t *told = &guest->told[place];
+    int error = 0;
+    if (*told != 0 && *told != arrival) {
+        error = say(guest->socket, place + 1, NO_FILE);
+        if (error == 0)
+            *told = 0;
+    }
+    if (error == 0 && *told != arrival) {
+        error = say(guest->socket, place + 1, there->bell);
+        if (error == 0)
+            *told = arrival;
+    }
+    return error;
+}
+
+static int tell_of_others(struct guest *guest) {
+    int error = 0;
+    for (unsigned i = 0; i < IVSHMEM_GUESTS_MAX && error == 0; i++)
+        error = tell_of(guest, i);
+    return error;
+}
+
+/* In the protocol's order, its own bell last; goes on where it stopped. Until that is done the others
+ * do not know of it. */
+static int greet(struct guest *guest) {
+    struct ivshmem *server = guest->server;
+    const struct {
+        int64_t number;
+        int file;
+    } messages[] = {{PROTOCOL_VERSION, NO_FILE},
+                    {guest->peer, NO_FILE},
+                    {MEMORY_FOLLOWS, server->memory},
+                    {IVSHMEM_OWN_PEER, server->bell}};
+    int error = 0;
+    while (guest->greeted < sizeof messages / sizeof messages[0] && error == 0) {
+        error = say(guest->socket, messages[guest->greeted].number, messages[guest->greeted].file);
+        guest->greeted += error == 0;
+    }
     if (error == 0)
-        error = say(guest->socket, guest->peer, NO_FILE);
+        error = tell_of_others(guest);
     if (error == 0)
-        error = say(guest->socket, MEMORY_FOLLOWS, server->memory);
-    if (error == 0)
-        error = say(guest->socket, IVSHMEM_OWN_PEER, server->bell);
-    for (size_t i = 0; i < IVSHMEM_GUESTS_MAX && error == 0; i++)
-        if (server->guests[i] != NULL)
-            error = say(guest->socket, server->guests[i]->peer, server->guests[i]->bell);
-    return error == 0 ? say(guest->socket, guest->peer, guest->bell) : error;
+        error = say(guest->socket, guest->peer, guest->bell);
+    if (error < 0)
+        return error;
+    server->arrivals += server->arrivals == UINT32_MAX ? 2 : 1;
+    guest->arrival = guest->told[guest->peer - 1] = server->arrivals;
+    (void)fprintf(stderr, "%s: machine %u has connected\n", server->options.socket, guest->peer);
+    return 0;
 }
 
 /* ---- guests come and go ---- */
@@ -102,7 +168,7 @@ static void on_guest_closed(uv_handle_t *handle) {
     handle_closed(server);
 }
 
-/* Takes it out of the table; the others are told by tell_others(). */
+/* Takes it out of the table; the others are told by update_all(). */
 static void remove_guest(struct guest *guest) {
     guest->server->guests[guest->peer - 1] = NULL;
     uv_close((uv_handle_t *)&guest->poll, on_guest_closed);
@@ -110,28 +176,88 @@ static void remove_guest(struct guest *guest) {
     (void)close(guest->bell);
 }
 
-static void drop(struct guest *guest, const char *why);
-
-/* `bell`: it came; NO_FILE: it went. Who cannot be told is dropped once all others know, and that
- * is told in turn: each time there is one less to tell. */
-static void tell_others(struct ivshmem *server, unsigned peer, int bell) {
-    int errors[IVSHMEM_GUESTS_MAX] = {0};
-    for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++)
-        if (server->guests[i] != NULL && server->guests[i]->peer != peer)
-            errors[i] = say(server->guests[i]->socket, peer, bell);
-    for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++)
-        if (errors[i] < 0 && server->guests[i] != NULL)
-            drop(server->guests[i],
-                 errors[i] == -EAGAIN ? "it reads nothing" : strerror(-errors[i]));
+static void note_lateness(struct guest *guest, int error) {
+    struct ivshmem *server = guest->server;
+    if (error < 0 && !guest->told_late)
+        (void)fprintf(stderr, "%s: machine %u is told later: %s\n", server->options.socket,
+                      guest->peer, reason(error));
+    guest->is_late = error < 0;
+    guest->told_late |= error < 0;
 }
 
 static void drop(struct guest *guest, const char *why) {
     struct ivshmem *server = guest->server;
-    unsigned peer = guest->peer;
-    (void)fprintf(stderr, "%s: machine %u is gone%s%s\n", server->options.socket, peer,
-                  why != NULL ? ": " : "", why != NULL ? why : "");
+    (void)fprintf(stderr, "%s: machine %u %s%s%s\n", server->options.socket, guest->peer,
+                  guest->arrival != 0 ? "is gone" : "could not be greeted", why != NULL ? ": " : "",
+                  why != NULL ? why : "");
     remove_guest(guest);
-    tell_others(server, peer, NO_FILE);
+}
+
+/* Bytes that wait for it in the kernel. */
+static int unread_by(const struct guest *guest) {
+    int unread = 0;
+    return ioctl(guest->socket, SIOCOUTQ, &unread) < 0 ? guest->is_late : unread;
+}
+
+/* Sends what it does not know yet, as far as that goes now. */
+static void update(struct guest *guest) {
+    if (guest->told_late && unread_by(guest) == 0 && !guest->is_late)
+        guest->told_late = false;
+    int error = guest->arrival == 0 ? greet(guest) : tell_of_others(guest);
+    if (error < 0 && !is_worth_another_try(error))
+        drop(guest, error == -EPIPE || error == -ECONNRESET ? NULL : strerror(-error));
+    else
+        note_lateness(guest, error);
+}
+
+static void on_later(uv_timer_t *timer);
+
+/* Until nothing changes any more: who cannot be told at all is dropped, which is news for others. */
+static void update_all(struct ivshmem *server) {
+    size_t before;
+    uint32_t arrivals;
+    bool late;
+    do {
+        before = ivshmem_guests(server);
+        arrivals = server->arrivals;
+        late = false;
+        for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++) {
+            if (server->guests[i] != NULL)
+                update(server->guests[i]);
+            late |= server->guests[i] != NULL && server->guests[i]->is_late;
+        }
+    } while (ivshmem_guests(server) != before || server->arrivals != arrivals);
+    if (late && !uv_is_active((uv_handle_t *)&server->later))
+        (void)uv_timer_start(&server->later, on_later, TELL_LATER_MS, 0);
+}
+
+/* Whether it has left something unread for so long that nobody has to wait for it any more. Only
+ * asked while somebody is late: that may be another one, for want of descriptors that wait here. */
+static bool reads_nothing(struct guest *guest, uint64_t now_ms) {
+    int unread = unread_by(guest);
+    if (unread == 0 || unread < guest->unread || guest->read_ms == 0)
+        guest->read_ms = now_ms;
+    guest->unread = unread;
+    return now_ms - guest->read_ms >= guest->server->patience_ms;
+}
+
+static void on_later(uv_timer_t *timer) {
+    struct ivshmem *server = timer->data;
+    uint64_t now_ms = uv_now(server->loop);
+    for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++)
+        if (server->guests[i] != NULL && reads_nothing(server->guests[i], now_ms))
+            drop(server->guests[i], "it reads nothing");
+    update_all(server);
+    if (!uv_is_active((uv_handle_t *)timer))
+        for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++)
+            if (server->guests[i] != NULL)
+                server->guests[i]->read_ms = 0;
+}
+
+static void drop_and_tell(struct guest *guest, const char *why) {
+    struct ivshmem *server = guest->server;
+    drop(guest, why);
+    update_all(server);
 }
 
 /* Nothing that it could say is part of the protocol. */
@@ -142,7 +268,7 @@ static void on_guest(uv_poll_t *poll, int status, int events) {
     ssize_t got = status < 0 ? 0 : recv(guest->socket, &byte, sizeof byte, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    drop(guest, got > 0 ? "it is no ivshmem client: it talks" : NULL);
+    drop_and_tell(guest, got > 0 ? "it is no ivshmem client: it talks" : NULL);
 }
 
 /* The place in the table, 1 to IVSHMEM_GUESTS_MAX; 0: all are taken. */
@@ -177,15 +303,9 @@ static int add_guest(struct ivshmem *server, int socket, unsigned peer) {
         return error;
     }
     server->handles++;
-    error = greet(server, made);
     server->guests[peer - 1] = made;
-    if (error < 0) {
-        remove_guest(made);
-        return 0;
-    }
     (void)uv_poll_start(&made->poll, UV_READABLE, on_guest);
-    (void)fprintf(stderr, "%s: machine %u has connected\n", server->options.socket, peer);
-    tell_others(server, peer, made->bell);
+    update_all(server);
     return 0;
 }
 
@@ -221,7 +341,7 @@ static void on_listener(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     struct ivshmem *server = poll->data;
-    int socket = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int socket = accept4(server->socket.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (socket < 0) {
         /* It would stay readable, and the loop would do nothing else. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
@@ -267,165 +387,19 @@ void ivshmem_listen(struct ivshmem *server) {
     (void)uv_poll_start(&server->bell_poll, UV_READABLE, on_bell);
 }
 
-/* ---- memory ---- */
-
-static int complain(struct omni_problem *problem, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int complain(struct omni_problem *problem, int error, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(problem->text, sizeof problem->text, format, arguments);
-    va_end(arguments);
+static int complain(struct omni_problem *problem, int error, const char *text, const char *why) {
+    (void)snprintf(problem->text, sizeof problem->text, "%s: %s", text, why);
     return error;
-}
-
-static int name_memory(struct ivshmem *server, struct omni_problem *problem) {
-    const char *directory = server->options.directory;
-    int written = snprintf(server->memory_path, sizeof server->memory_path, "%s/omni-ivshmem.",
-                           directory != NULL ? directory : OMNI_DIRECTORY_DEFAULT);
-    const char *socket = server->options.socket + strspn(server->options.socket, "/");
-    size_t at = (size_t)written;
-    for (; *socket != '\0' && at + 1 < sizeof server->memory_path; socket++)
-        server->memory_path[at++] = *socket == '/' ? '-' : *socket;
-    server->memory_path[at < sizeof server->memory_path ? at : sizeof server->memory_path - 1] =
-        '\0';
-    if (*socket != '\0' || at >= sizeof server->memory_path)
-        return complain(problem, -ENAMETOOLONG,
-                        "--directory %.150s is too long; choose a shorter one", directory);
-    return 0;
-}
-
-/* Whether the file that is there can be taken as it is. */
-static bool is_usable(int file, size_t bytes) {
-    struct stat status;
-    return fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
-           (status.st_mode & 077) == 0 && (size_t)status.st_size == bytes;
-}
-
-static int make_memory(const char *path, size_t bytes) {
-    (void)unlink(path);
-    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file < 0)
-        return -errno;
-    int error = ftruncate(file, (off_t)bytes) < 0 ? -errno : 0;
-    if (error == 0)
-        error = -posix_fallocate(file, 0, (off_t)bytes); /* no memory: now, not as a fault later */
-    if (error < 0) {
-        (void)close(file);
-        (void)unlink(path);
-        return error;
-    }
-    return file;
-}
-
-/* BARs of PCI devices have such sizes. */
-static int check_size(size_t bytes, struct omni_problem *problem) {
-    if (bytes >= 4096 && (bytes & (bytes - 1)) == 0)
-        return 0;
-    size_t below = 4096;
-    while (2 * below <= bytes)
-        below *= 2;
-    return complain(problem, -EINVAL,
-                    "--ivshmem-size %zu is no power of two of at least 4096; the nearest are %zu "
-                    "and %zu",
-                    bytes, below, 2 * below);
-}
-
-static int open_memory(struct ivshmem *server, struct omni_problem *problem) {
-    size_t bytes = server->options.bytes;
-    int error = check_size(bytes, problem);
-    if (error == 0)
-        error = name_memory(server, problem);
-    if (error < 0)
-        return error;
-    int file = open(server->memory_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (file >= 0 && !is_usable(file, bytes)) {
-        (void)close(file);
-        file = -1;
-    }
-    if (file < 0)
-        file = make_memory(server->memory_path, bytes);
-    if (file < 0)
-        return complain(problem, file, "cannot make the memory for --ivshmem, %.120s: %s",
-                        server->memory_path, strerror(-file));
-    server->memory = file;
-    return 0;
-}
-
-/* ---- the socket ---- */
-
-static int set_address(struct ivshmem *server, struct omni_problem *problem) {
-    const char *path = server->options.socket;
-    if (path[0] == '\0' || strlen(path) >= sizeof server->address.sun_path)
-        return complain(problem, -ENAMETOOLONG,
-                        "--ivshmem %.60s… is not a path of 1 to %zu bytes; choose another", path,
-                        sizeof server->address.sun_path - 1);
-    server->address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(server->address.sun_path, path, strlen(path) + 1);
-    return 0;
-}
-
-/* A socket that nobody listens at is a former server's. Anything else stays as it is. */
-static int clear_the_way(const struct ivshmem *server) {
-    struct stat status;
-    if (lstat(server->address.sun_path, &status) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(status.st_mode))
-        return -EEXIST;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return -errno;
-    int error = connect(probe, (const struct sockaddr *)&server->address, sizeof server->address);
-    error = error == 0 || errno == EAGAIN ? -EADDRINUSE : -errno;
-    (void)close(probe);
-    if (error != -ECONNREFUSED)
-        return error;
-    return unlink(server->address.sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int bind_socket(struct ivshmem *server) {
-    int error = clear_the_way(server);
-    if (error < 0)
-        return error;
-    server->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (server->listener < 0)
-        return -errno;
-    /* Before it has a name: there is no moment at which others could connect. */
-    if (fchmod(server->listener, 0600) < 0 ||
-        bind(server->listener, (const struct sockaddr *)&server->address, sizeof server->address) <
-            0)
-        return -errno;
-    server->is_bound = true;
-    return listen(server->listener, SOMAXCONN) < 0 ? -errno : 0;
-}
-
-static int open_socket(struct ivshmem *server, struct omni_problem *problem) {
-    const char *path = server->options.socket;
-    int error = bind_socket(server);
-    if (error == -EADDRINUSE)
-        return complain(problem, error,
-                        "another server answers at %.108s; choose another: --ivshmem SOCKET", path);
-    if (error == -EEXIST)
-        return complain(problem, error,
-                        "%.108s is in the way, and no socket; choose another: --ivshmem SOCKET",
-                        path);
-    if (error < 0)
-        return complain(problem, error,
-                        "cannot make the socket %.108s: %s; choose another: --ivshmem SOCKET", path,
-                        strerror(-error));
-    return 0;
 }
 
 /* ---- opening and closing ---- */
 
 static void close_files(struct ivshmem *server) {
-    const int files[] = {server->memory, server->bell, server->listener};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (files[i] >= 0)
-            (void)close(files[i]);
-    if (server->is_bound)
-        (void)unlink(server->address.sun_path);
+    if (server->memory >= 0)
+        (void)close(server->memory);
+    if (server->bell >= 0)
+        (void)close(server->bell);
+    ivshmem_socket_close(&server->socket);
 }
 
 static void handle_closed(struct ivshmem *server) {
@@ -443,14 +417,16 @@ static int start_watching(struct ivshmem *server) {
     if (error < 0)
         return error;
     server->handles++;
-    error = uv_poll_init(server->loop, &server->listener_poll, server->listener);
+    error = uv_poll_init(server->loop, &server->listener_poll, server->socket.listener);
     if (error < 0) {
         uv_close((uv_handle_t *)&server->bell_poll, on_handle_closed);
         return error;
     }
     (void)uv_timer_init(server->loop, &server->again);
-    server->handles += 2;
-    server->bell_poll.data = server->listener_poll.data = server->again.data = server;
+    (void)uv_timer_init(server->loop, &server->later);
+    server->handles += 3;
+    server->bell_poll.data = server->listener_poll.data = server;
+    server->again.data = server->later.data = server;
     (void)uv_poll_start(&server->listener_poll, UV_READABLE, on_listener);
     return 0;
 }
@@ -459,23 +435,26 @@ int ivshmem_open(struct ivshmem **server, uv_loop_t *loop, const struct ivshmem_
                  struct omni_problem *problem) {
     struct ivshmem *made = calloc(1, sizeof *made);
     if (made == NULL)
-        return complain(problem, -ENOMEM, "no memory left");
+        return complain(problem, -ENOMEM, "--ivshmem", strerror(ENOMEM));
     made->loop = loop;
     made->options = *options;
-    made->memory = made->listener = -1;
+    made->patience_ms = options->patience_ms != 0 ? options->patience_ms : IVSHMEM_PATIENCE_MS;
+    made->memory = -1;
+    made->socket = IVSHMEM_SOCKET_CLOSED;
     made->bell_poll.data = made;
     made->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int error = made->bell < 0 ? complain(problem, -errno, "no eventfd: %s", strerror(errno)) : 0;
+    int error = made->bell < 0 ? complain(problem, -errno, "no eventfd", strerror(errno)) : 0;
     if (error == 0)
-        error = set_address(made, problem);
-    if (error == 0)
-        error = open_socket(made, problem);
-    if (error == 0)
-        error = open_memory(made, problem);
+        error = ivshmem_socket_open(&made->socket, options->socket, problem);
+    if (error == 0) {
+        made->memory = ivshmem_memory_open(made->memory_path, options->directory, options->socket,
+                                           options->bytes, problem);
+        error = made->memory < 0 ? made->memory : 0;
+    }
     if (error == 0) {
         error = start_watching(made);
         if (error < 0)
-            complain(problem, error, "cannot watch the socket: %s", uv_strerror(error));
+            complain(problem, error, "cannot watch the socket", uv_strerror(error));
     }
     if (error < 0) {
         close_files(made);
@@ -507,5 +486,6 @@ void ivshmem_close(struct ivshmem *server) {
     uv_close((uv_handle_t *)&server->bell_poll, on_handle_closed);
     uv_close((uv_handle_t *)&server->listener_poll, on_handle_closed);
     uv_close((uv_handle_t *)&server->again, on_handle_closed);
+    uv_close((uv_handle_t *)&server->later, on_handle_closed);
     close_files(server);
 }

@@ -16,7 +16,8 @@
  *     ivshmem_close(server); // then run the loop once more
  *
  * The memory
- *   A file in a directory of memory, mode 0600, named after the socket: omni-ivshmem.run-robot.sock.
+ *   A file in a directory of memory, mode 0600, named after the socket: omni-ivshmem.run-robot.sock
+ *   (ivshmem_files.h says how).
  *   It stays when the server ends, so that a server that comes back shows the same robots, whose
  *   machines still have it. (QEMU does not connect again: such machines cannot ring the new server
  *   until they are restarted.) A file of another size is replaced.
@@ -24,8 +25,10 @@
  * Trust
  *   The socket has mode 0600: only this user and root connect. The protocol is one-way: a client
  *   that says anything is closed. What a client does not read waits in the kernel; when that is full
- *   (more than a hundred messages) the client is closed. More than IVSHMEM_GUESTS_MAX are turned
- *   away, and at most 50 a second are admitted.
+ *   (more than a hundred messages), or no more descriptors may be on their way, what there is to tell
+ *   is told later, only the newest of it; a client that then reads nothing for IVSHMEM_PATIENCE_MS is
+ *   closed, others are not. More than IVSHMEM_GUESTS_MAX are turned away, and at most 50 a second
+ *   are admitted.
  *   What a client does with the eventfd of the observer costs at most needless looks.
  *
  * Threads: all of it in the loop's thread.
@@ -39,7 +42,8 @@
 
 #include <omni/schema.h>
 
-#define IVSHMEM_GUESTS_MAX 16u
+#define IVSHMEM_GUESTS_MAX  16u
+#define IVSHMEM_PATIENCE_MS 3000u
 #define IVSHMEM_OWN_PEER                                                                           \
     0u /* the observer: what a guest writes to its doorbell is peer << 16 | vector */
 #define IVSHMEM_OWN_VECTOR 0u
@@ -50,6 +54,7 @@ struct ivshmem_options {
     const char *socket;          /* at most 107 bytes */
     const char *directory;       /* where the memory is made; NULL: /dev/shm */
     size_t bytes;                /* of the memory: a power of two, as PCI wants it */
+    uint64_t patience_ms;        /* 0: IVSHMEM_PATIENCE_MS */
     void (*rung)(void *context); /* a guest rang: called once after each ivshmem_listen() */
     void *context;
 };

@@ -22,7 +22,8 @@ async function serve(t) {
 }
 
 /** The file of the memory, which is named after the socket. */
-const memoryOf = (place, socket) => `${place.directory}/omni-ivshmem.${socket.slice(1).replaceAll("/", "-")}`;
+const memoryOf = (place, socket) =>
+  `${place.directory}/omni-ivshmem.${socket.slice(1).replace(/[-_]/g, "_$&").replaceAll("/", "-")}`;
 
 const tank = async (observer) => (await askJson(observer, "/api/sources")).sources.find(({ name }) => name === "tank");
 
