@@ -70,6 +70,7 @@ static uint64_t period_ns(const struct options *options) {
     return CLOCK_NS_A_SECOND / options->tick_hz;
 }
 
+/* Returns 0 also where a signal came while it waited for the region: then there is no publisher. */
 static int open_publisher(struct session *session) {
     const struct options *options = session->options;
     struct omni_publisher_options how = {
@@ -78,10 +79,15 @@ static int open_publisher(struct session *session) {
         /* In lockstep ticks come when they are taken. */
         .period_ns = options->lockstep ? 0 : period_ns(options),
         .slot_count = options->lockstep ? LOCKSTEP_SLOTS : 0,
+        .stop = &stop,
     };
     struct omni_problem problem;
     int error = omni_publisher_open(&session->publisher, options->name, robot_status_schema(), &how,
                                     &problem);
+    if (error == -ECANCELED) {
+        (void)fprintf(stderr, "Robot \"%s\" was %s.\n", options->name, problem.text);
+        return EXIT_STOPPED;
+    }
     return error < 0 ? refuse(problem.text) : 0;
 }
 
@@ -198,7 +204,7 @@ static int run(struct session *session) {
     if (status != 0)
         return status;
     status = open_publisher(session);
-    if (status != 0)
+    if (session->publisher == NULL)
         goto close_lockstep;
     status = open_board(session);
     if (session->board == NULL)

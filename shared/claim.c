@@ -44,6 +44,10 @@ static uint64_t watchful_rest(uint64_t *pause_ns) {
     return passed < 2 * meant ? passed : 2 * meant;
 }
 
+static bool is_stopped(const struct omni_claim *claim) {
+    return claim->stop != NULL && *claim->stop != 0;
+}
+
 /* What the two words said at one look. */
 struct sight {
     uint32_t who, beat;
@@ -60,6 +64,8 @@ static int await_vacancy(const struct omni_claim *claim, uint64_t end_ns) {
     uint64_t silent_ns = 0;
     struct sight seen = look(claim);
     while (seen.who != 0 && silent_ns < OMNI_OWNER_DEAD_NS) {
+        if (is_stopped(claim))
+            return -ECANCELED;
         if (now_ns() >= end_ns)
             return -EBUSY;
         silent_ns += watchful_rest(&pause_ns);

@@ -23,6 +23,7 @@
 #ifndef OMNI_CLAIM_H
 #define OMNI_CLAIM_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #define OMNI_OWNER_SETTLE_NS 50000000u
@@ -32,13 +33,16 @@ struct omni_claim {
     uint32_t *owner;
     const uint32_t *heartbeat;
     uint64_t patience_ns;
+    const volatile sig_atomic_t *stop; /* a signal handler sets it: the wait ends; NULL: none */
 };
 
 /* Takes the word `owner`. One whose heartbeat changes between two looks is not disturbed; one whose
  * heartbeat stands still for OMNI_OWNER_DEAD_NS (omni/publish.h) is replaced.
  * Returns 0, and the number that stands there now in *mine (never 0);
  *   -EBUSY  the owner lives, or others were faster each time until the patience was over
- *   -EIO    the word was 0 again each time: the memory does not keep what is written */
+ *   -EIO    the word was 0 again each time: the memory does not keep what is written
+ *   -ECANCELED  *stop was set while somebody else's number stood there: at once where a signal
+ *           handler did it (without SA_RESTART), else at the next look */
 int omni_claim_take(const struct omni_claim *claim, uint32_t *mine);
 
 #endif

@@ -339,8 +339,7 @@ static int open_where(struct omni_publisher **publisher, struct omni_header *hea
     made->certain_wake = options->certain_wake;
     made->version = version_before_first(options);
     int error = here ? open_on_one_kernel(made, header, table, options, problem)
-                     : omni_machines_open(made, address, header, table, options->mode,
-                                          options->slot_count == 0, problem);
+                     : omni_machines_open(made, address, header, table, options, problem);
     if (error < 0)
         release(made);
     else

@@ -48,6 +48,7 @@
 #ifndef OMNI_PUBLISH_H
 #define OMNI_PUBLISH_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -76,6 +77,8 @@ struct omni_publisher_options {
     bool certain_wake; /* true: a futex sleeper is never missed, at the price of one locked exchange
                           a publish (about 20 ns idle); false: it may be found only at its time-out
                         */
+    const volatile sig_atomic_t *stop; /* set by a signal handler: opening waits no longer for a
+                                          region whose owner may be dead; NULL: it waits */
     uint32_t
         first_version; /* 0: start at 1; else the first version, to test the wrap of the counter */
 };
@@ -96,6 +99,7 @@ struct omni_publisher_options {
  *   -EIO     the region does not keep what is written
  *   -EOPNOTSUPP  the region is a file that is not in memory
  *   -ENOENT  no such device
+ *   -ECANCELED  *options->stop was set while it waited: nothing was changed
  *   other -errno of the system. *publisher is untouched on failure. */
 int omni_publisher_open(struct omni_publisher **publisher, const char *name,
                         const struct omni_schema *schema,

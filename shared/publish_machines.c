@@ -162,10 +162,15 @@ static int refuse_second(struct omni_header *there, const struct omni_address *a
 }
 
 static int own_region(struct omni_publisher *publisher, const struct omni_address *address,
-                      struct omni_problem *problem) {
+                      const volatile sig_atomic_t *stop, struct omni_problem *problem) {
     struct omni_header *there = (void *)publisher->segment.bytes;
-    const struct omni_claim claim = {&there->owner, &there->heartbeat, OMNI_CLAIM_NS};
+    const struct omni_claim claim = {&there->owner, &there->heartbeat, OMNI_CLAIM_NS, stop};
     int error = omni_claim_take(&claim, &publisher->id);
+    if (error == -ECANCELED)
+        return omni_problem(problem, error,
+                            "told to stop while it waited whether the publisher of %.100s is dead: "
+                            "nothing was changed there",
+                            address->text);
     if (error == -EIO)
         return omni_problem(problem, error,
                             "%.100s: the memory does not keep what is written there: is it "
@@ -320,9 +325,10 @@ static int build(struct omni_publisher *publisher, const struct omni_address *ad
 }
 
 int omni_machines_open(struct omni_publisher *publisher, const struct omni_address *address,
-                       struct omni_header *header, const struct omni_table *table, uint32_t mode,
-                       bool may_shrink, struct omni_problem *problem) {
-    int error = open_region(publisher, address, header->segment_bytes, mode, problem);
+                       struct omni_header *header, const struct omni_table *table,
+                       const struct omni_publisher_options *options, struct omni_problem *problem) {
+    bool may_shrink = options->slot_count == 0;
+    int error = open_region(publisher, address, header->segment_bytes, options->mode, problem);
     if (error < 0)
         return error;
     size_t bytes = most_to_write(publisher, header);
@@ -332,7 +338,7 @@ int omni_machines_open(struct omni_publisher *publisher, const struct omni_addre
     if (error == 0)
         error = fit(header, table, publisher->segment.size, may_shrink, address, problem);
     if (error == 0)
-        error = own_region(publisher, address, problem);
+        error = own_region(publisher, address, options->stop, problem);
     if (error < 0)
         return error;
     header->scope = OMNI_SCOPE_MACHINES;

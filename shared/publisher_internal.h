@@ -56,11 +56,11 @@ void omni_publisher_settle(struct omni_publisher *publisher, unsigned char *byte
                            const struct omni_header *header);
 
 /* Opens the region, owns it, and builds the segment in place. `header` is laid out for as many slots
- * as were asked for; with `may_shrink` the ring gets as many as the region has room for. Returns
- * as omni_publisher_open(); on failure what was opened is still to be released. */
+ * as were asked for; where no number was asked for the ring gets as many as the region has room for.
+ * Returns as omni_publisher_open(); on failure what was opened is still to be released. */
 int omni_machines_open(struct omni_publisher *publisher, const struct omni_address *address,
-                       struct omni_header *header, const struct omni_table *table, uint32_t mode,
-                       bool may_shrink, struct omni_problem *problem);
+                       struct omni_header *header, const struct omni_table *table,
+                       const struct omni_publisher_options *options, struct omni_problem *problem);
 /* Builds the segment that `header` describes in the publisher's region, which it owns. Shows signs of
  * life meanwhile. Returns 0; -EBUSY where somebody else has taken the region over before it was
  * done. */

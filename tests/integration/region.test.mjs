@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -90,6 +90,35 @@ test("a robot that is paused is not live, and one that wakes up too late ends by
   assert.match(first.stderr, /Another publisher has taken over file:.*: it ends, its motors are off\./);
   const before = await awaitState(observer, "live", "", ({ process }) => process === third.pid);
   await awaitState(observer, "live", "", ({ tick, process }) => process === third.pid && tick > before.tick + 20);
+});
+
+test("a robot that waits whether another one is dead ends at once when it is told to", options, async (t) => {
+  const OWNER_OFFSET = 200; // shared/segment.h
+  const region = await openRegion(t);
+  await (await publishAt(region)).stop("SIGKILL");
+
+  // As if others came and went before it: then it waits longest.
+  const ownerNow = async () => (await readFile(region.file)).readUInt32LE(OWNER_OFFSET);
+  const dead = await ownerNow();
+  const memory = await open(region.file, "r+");
+  const owner = Buffer.alloc(4);
+  let number = 1;
+  const others = setInterval(() => {
+    owner.writeUInt32LE(number += 2);
+    memory.write(owner, 0, 4, OWNER_OFFSET);
+  }, 100);
+  t.after(async () => {
+    clearInterval(others);
+    await memory.close();
+  });
+
+  const waits = region.place.start("omni-robot", ["--name", "other", "--region", region.address]);
+  await until("it has mapped the region", async () => (await readFile(`/proc/${waits.pid}/maps`, "utf8")).includes(region.file));
+  waits.child.kill("SIGTERM");
+  assert.equal((await waits.ended).code, 0);
+  assert.match(waits.stderr, /Robot "other" was told to stop while it waited whether the publisher of file:.* is dead: nothing was changed there\.\n/);
+  const left = await ownerNow();
+  assert.ok(left === dead || left <= number, `${left} is a number of its own`);
 });
 
 test("two sources of one name: the second is refused, and why is told", options, async (t) => {

@@ -2,6 +2,8 @@
 #include "support.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "shared/atomics.h"
 #include "shared/claim.h"
@@ -14,7 +16,8 @@ struct words {
 };
 
 static struct omni_claim claim_of(struct words *words, uint64_t patience_ms) {
-    return (struct omni_claim){&words->owner, &words->heartbeat, patience_ms * MILLISECOND_NS};
+    return (struct omni_claim){&words->owner, &words->heartbeat, patience_ms * MILLISECOND_NS,
+                               NULL};
 }
 
 static void a_free_word_is_taken(void **state) {
@@ -46,6 +49,34 @@ static void who_has_less_patience_than_that_disturbs_nobody(void **state) {
     assert_int_equal(omni_claim_take(&claim, &mine), -EBUSY);
     assert_int_equal(words.owner, 7);
     assert_int_equal(mine, 3);
+}
+
+static volatile sig_atomic_t stop;
+
+static void ask_to_stop(int signal) {
+    (void)signal;
+    stop = 1;
+}
+
+/* While the owner before may still be alive; who owns it already is not told. */
+static void a_signal_ends_the_wait(void **state) {
+    struct words words = {.owner = 7, .heartbeat = 9};
+    struct omni_claim claim = claim_of(&words, 3600000);
+    uint32_t mine = 3;
+    (void)state;
+    claim.stop = &stop;
+    const struct sigaction action = {.sa_handler = ask_to_stop};
+    struct sigaction before;
+    assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+    const struct itimerval soon = {.it_value = {.tv_usec = 100000}};
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    assert_int_equal(omni_claim_take(&claim, &mine), -ECANCELED);
+    assert_int_equal(words.owner, 7);
+    assert_int_equal(mine, 3);
+    words.owner = 0;
+    assert_int_equal(omni_claim_take(&claim, &mine), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    alarm(PATIENCE_SECONDS);
 }
 
 /* ---- others who write there, until they are told to stop ---- */
@@ -116,6 +147,7 @@ int main(void) {
         cmocka_unit_test(a_free_word_is_taken),
         cmocka_unit_test(a_dead_ones_word_is_taken_after_the_stated_time),
         cmocka_unit_test(who_has_less_patience_than_that_disturbs_nobody),
+        cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(a_living_one_is_left_alone),
         cmocka_unit_test(memory_that_keeps_nothing_is_told),
         cmocka_unit_test(whatever_others_write_it_ends),
