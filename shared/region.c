@@ -51,6 +51,16 @@ const char *omni_name_of_file(const char *file_name) {
     return omni_name_is_valid(file_name + length) ? file_name + length : NULL;
 }
 
+/* Whether a file of that name belongs to a name of one kernel's. */
+static bool is_companion(const char *file_name) {
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        size_t length = strlen(prefixes[i]);
+        if (strncmp(file_name, prefixes[i], length) == 0 && omni_name_is_valid(file_name + length))
+            return true;
+    }
+    return false;
+}
+
 int omni_region_path(char path[OMNI_PATH_BYTES], const char *directory, enum omni_file which,
                      const char *name) {
     char made[OMNI_PATH_BYTES];
@@ -499,11 +509,25 @@ static int map_shared(struct omni_region *region, int file, const struct omni_ad
     return 0;
 }
 
+/* An empty one (a lock, a segment not yet there) would be taken for a region that is. */
+static int check_name(const struct omni_address *address, struct omni_problem *problem) {
+    const char *slash = strrchr(address->path, '/');
+    const char *name = slash != NULL ? slash + 1 : address->path;
+    if (address->place != OMNI_PLACE_FILE || !is_companion(name))
+        return 0;
+    return omni_problem(problem, -EINVAL,
+                        "%.100s has a name that only a source of one kernel gives to its files: "
+                        "choose another (file:/dev/shm/robot.region), or leave the region out",
+                        address->path);
+}
+
 int omni_region_open_shared(struct omni_region *region, const struct omni_address *address,
                             enum omni_access access, struct omni_region_options *options,
                             struct omni_problem *problem) {
     struct omni_region_options how = *options;
     int error = address->place == OMNI_PLACE_PCI ? check_pci(address, problem) : 0;
+    if (error == 0 && access == OMNI_ACCESS_WRITE)
+        error = check_name(address, problem);
     if (error < 0)
         return error;
     if (access != OMNI_ACCESS_WRITE)

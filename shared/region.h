@@ -134,7 +134,7 @@ struct omni_region_options {
  *   -EPERM    the file belongs to another user, or this user may not open the device
  *   -ENODATA  it is smaller than a header
  *   -EINVAL   a link, a pipe, a directory; an address that does not begin with a page; a device that
- *             is no ivshmem, or has a driver
+ *             is no ivshmem, or has a driver; writing: a file with a name that omni_region_path() makes
  *   -EOPNOTSUPP  writing: the file lies on a disk or a network's share
  *   other -errno. */
 int omni_region_open_shared(struct omni_region *region, const struct omni_address *address,

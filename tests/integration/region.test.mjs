@@ -176,6 +176,22 @@ test("what is at an address is told in words, and nothing is written over", opti
   assert.equal((await stat(file)).size, 65536);
 });
 
+test("the files of a source of one kernel are no regions, whether they are there or not", options, async (t) => {
+  const { place } = await openRegion(t);
+  await place.startRobot();
+  const kinds = ["omni.", "omni-lock.", "omni-sleepers.", "omni-step.", "omni-driver.", "omni-new."];
+  const before = (await readdir(place.directory)).sort();
+  assert.ok(before.includes("omni.robot") && before.includes("omni-lock.robot"));
+  const lock = await readFile(join(place.directory, "omni-lock.robot"));
+  for (const name of kinds.flatMap((kind) => [`${kind}robot`, `${kind}another`])) {
+    const program = place.start("omni-robot", ["--name", "another", "--region", `file:${place.directory}/${name}`]);
+    assert.equal((await program.ended).code, 2, name);
+    assert.match(program.stderr, /has a name that only a source of one kernel gives to its files: choose another/);
+  }
+  assert.deepEqual((await readdir(place.directory)).sort(), before);
+  assert.deepEqual(await readFile(join(place.directory, "omni-lock.robot")), lock);
+});
+
 test("dump says that its source ended, and with --follow goes on with the next one", options, async (t) => {
   const region = await openRegion(t);
   const first = await publishAt(region, "tests/programs/publisher", ["--period", "2000"]);

@@ -52,7 +52,8 @@ static void end_with_a_page(struct victim *victim) {
 
 static void victim_make(struct victim *victim, const struct scratch *scratch) {
     *victim = (struct victim){.scratch = scratch, .page = (size_t)sysconf(_SC_PAGESIZE)};
-    scratch_path(scratch, "omni.victim", victim->path, sizeof victim->path);
+    scratch_path(scratch, machines ? "victim.region" : "omni.victim", victim->path,
+                 sizeof victim->path);
     snprintf(victim->address, sizeof victim->address, "file:%s", victim->path);
     struct omni_publisher_options options = {
         .slot_count = SLOTS, .period_ns = 1000000, .region = machines ? victim->address : NULL};

@@ -245,7 +245,12 @@ static void what_is_no_region_is_not_written_over(void **state) {
     refuse_at(&place, none, -EEXIST, "no segment");
     free(prose);
     struct omni_publisher *publisher = must_open(scratch, "alone", parcel_schema(), none);
-    scratch_path(scratch, "omni.alone", place.path, sizeof place.path);
+    char path[PATH_MAX];
+    scratch_path(scratch, "omni.alone", path, sizeof path);
+    scratch_path(scratch, "another-name", place.path, sizeof place.path);
+    assert_int_equal(link(path, place.path), 0);
+    snprintf(place.address, sizeof place.address, "file:%s", path);
+    refuse_at(&place, none, -EINVAL, "only a source of one kernel");
     snprintf(place.address, sizeof place.address, "file:%s", place.path);
     refuse_at(&place, none, -EEXIST, "one kernel");
     struct omni_observer *observer = NULL;
