@@ -18,8 +18,6 @@
 #define WRITE_EARLY      ((size_t)64 * 1024) /* bytes that are not held back until the ring is empty */
 #define BETWEEN_ATTACHES 100000000u          /* ns */
 #define BETWEEN_TURNS    400000000u          /* ns, that a signal may have to wait in lockstep */
-#define BETWEEN_TRIES    50000000u           /* ns, in a turn whose tick was not there */
-#define VAIN_MOST        20u                 /* turns in which the tick to be taken was not there */
 #define BETWEEN_CHECKS   100000000u          /* ns, of the publisher's life */
 
 struct dump {
@@ -32,8 +30,8 @@ struct dump {
     struct text text;           /* lines that are not written yet */
     struct text line;
     bool for_terminal;
+    bool told_changed; /* that somebody has changed the hand-off's file */
     uint32_t version;  /* of the last tick read */
-    unsigned vain;     /* turns in a row whose tick was not there */
     uint64_t tick;     /* the same; 0: none of this instance */
     uint64_t ticks;    /* written in all */
     uint64_t instance; /* of the last one; 0: none yet */
@@ -331,34 +329,37 @@ static int step(struct dump *dump) {
     return dump->outlet.stop ? EXIT_DONE : GO_ON;
 }
 
-/* A robot publishes before it asks. Where its tick is not there, somebody has changed its files. */
-static int await_tick(struct dump *dump) {
-    outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_TRIES);
-    if (dump->outlet.stop)
-        return EXIT_DONE;
-    if (++dump->vain < VAIN_MOST)
-        return GO_ON;
+static void tell_changed(struct dump *dump) {
+    if (dump->told_changed || dump->options->quiet)
+        return;
+    dump->told_changed = true;
     (void)fprintf(stderr,
-                  "%s: the tick that waits to be taken is not in its segment: the files omni.* or "
-                  "omni-step.* of it were changed; restart the robot\n",
+                  "%s: what its omni-step file says of the tick that waits is not so, somebody has "
+                  "changed that file: the ticks are taken as the segment has them\n",
                   dump->options->source);
-    return EXIT_RUNTIME;
 }
 
-/* The tick is taken when it is written. One of another instance is of a robot that has come into the
- * place of this segment's: it is not ours to take. */
+/* The tick is taken when it is written. A robot publishes before it asks: so what waits is in the
+ * segment, whatever the hand-off's memory says. Only where another robot has come into the place of
+ * this segment's, it is not ours to take. */
 static int take_turn(struct dump *dump) {
     const struct omni_turn *turn = omni_handoff_memory(dump->turns);
     struct omni_stamp newest;
-    if (turn->instance != dump->instance)
-        return finish(dump, "removed");
+    bool ours = turn->instance == dump->instance;
+    const char *end = ours ? NULL : look_end(&dump->look);
+    if (end != NULL)
+        return finish(dump, end);
     int error = drain(dump, &newest);
-    if (error == 0 && dump->tick < turn->tick)
-        return await_tick(dump);
-    dump->vain = 0;
-    if (error == 0)
-        (void)omni_handoff_answer(dump->turns);
-    return error == -ESTALE ? finish(dump, "removed") : after_drain(dump, error);
+    if (error == -ESTALE)
+        return finish(dump, "removed");
+    int code = after_drain(dump, error);
+    bool there = dump->tick >= turn->tick;
+    if (error < 0 || (!there && code != GO_ON))
+        return code;
+    if (!ours || !there)
+        tell_changed(dump);
+    (void)omni_handoff_answer(dump->turns);
+    return code;
 }
 
 static int step_in_turns(struct dump *dump) {

@@ -138,10 +138,10 @@ const char *look_end(const struct look *look) {
 
 const char *look_reason(const struct look *look, uint64_t newest_ns, uint64_t now_ns) {
     const char *end = look_end(look);
-    uint64_t period_ns = omni_observer_facts(look->observer)->period_ns;
+    const struct omni_source_facts *facts = omni_observer_facts(look->observer);
     if (end != NULL)
         return end;
-    bool lives = foreign_clock_vouches(&look->clock, period_ns, now_ns) &&
-                 !silence_has_come(period_ns, newest_ns, now_ns);
+    bool lives = foreign_clock_vouches(&look->clock, facts->period_ns, now_ns) &&
+                 !silence_has_come(facts, newest_ns, now_ns);
     return lives ? "" : "silent";
 }

@@ -15,6 +15,7 @@ uint64_t silence_limit(uint64_t period_ns) {
     return periods > LEAST_NS ? periods : LEAST_NS;
 }
 
-bool silence_has_come(uint64_t period_ns, uint64_t newest_ns, uint64_t now_ns) {
-    return period_ns != 0 && now_ns > newest_ns && now_ns - newest_ns >= silence_limit(period_ns);
+bool silence_has_come(const struct omni_source_facts *facts, uint64_t newest_ns, uint64_t now_ns) {
+    return (facts->period_ns != 0 || facts->steady) && now_ns > newest_ns &&
+           now_ns - newest_ns >= silence_limit(facts->period_ns);
 }

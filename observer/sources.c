@@ -78,7 +78,7 @@ static bool is_fresh(const struct follower *follower, uint64_t now_ns) {
     const struct source *source = &follower->shown;
     return source->stamp.version != 0 &&
            foreign_clock_vouches(&source->clock, source->facts.period_ns, now_ns) &&
-           !silence_has_come(source->facts.period_ns, newest_ns(source), now_ns);
+           !silence_has_come(&source->facts, newest_ns(source), now_ns);
 }
 
 static const char *reason_now(const struct follower *follower, uint64_t now_ns) {

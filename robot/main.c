@@ -78,6 +78,7 @@ static int open_publisher(struct session *session) {
         .region = options->region,
         /* In lockstep ticks come when they are taken. */
         .period_ns = options->lockstep ? 0 : period_ns(options),
+        .steady = options->lockstep,
         .slot_count = options->lockstep ? LOCKSTEP_SLOTS : 0,
         .stop = &stop,
     };
@@ -249,6 +250,9 @@ int main(int argc, char **argv) {
                       BOARD_NAMES);
         return EXIT_REFUSED;
     }
+    if (options.lockstep && options.realtime)
+        return refuse("--lockstep and --realtime exclude each other: in lockstep time is "
+                      "simulated, and each tick waits for its consumer; leave one of them out");
     catch_signals();
     if (options.realtime && realtime_enter(&problem) < 0)
         return refuse(problem.text);

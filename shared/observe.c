@@ -231,6 +231,7 @@ static void remember(struct omni_observer *observer, const struct omni_header *h
     memcpy(facts->name, header->name, sizeof facts->name);
     facts->instance = header->instance;
     facts->period_ns = header->period_ns;
+    facts->steady = (header->compatible_flags & OMNI_COMPATIBLE_STEADY) != 0;
     facts->started_monotonic_ns = header->started_monotonic_ns;
     facts->started_wall_ns = header->started_wall_ns;
     facts->process_id = header->process_id;

@@ -61,6 +61,7 @@ struct omni_source_facts {
     char name[OMNI_NAME_BYTES];
     uint64_t instance; /* differs for every start of the publisher */
     uint64_t period_ns;
+    bool steady; /* see struct omni_publisher_options */
     uint64_t started_monotonic_ns;
     uint64_t started_wall_ns;
     uint32_t process_id; /* the publisher's word: not to be relied on */

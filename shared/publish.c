@@ -90,6 +90,7 @@ static void describe(struct omni_header *header, const char *name, const struct 
     header->schema_hash = table->hash;
     header->instance = make_instance(now);
     header->period_ns = options->period_ns;
+    header->compatible_flags = options->steady ? OMNI_COMPATIBLE_STEADY : 0;
     header->process_id = (uint32_t)getpid();
     header->started_monotonic_ns = now.monotonic_ns;
     header->started_wall_ns = now.wall_ns;

@@ -77,6 +77,8 @@ struct omni_publisher_options {
     bool certain_wake; /* true: a futex sleeper is never missed, at the price of one locked exchange
                           a publish (about 20 ns idle); false: it may be found only at its time-out
                         */
+    bool steady; /* no period, but ticks follow each other while all is well (a simulation): readers
+                    call half a second without one silence */
     const volatile sig_atomic_t *stop; /* set by a signal handler: opening waits no longer for a
                                           region whose owner may be dead; NULL: it waits */
     uint32_t

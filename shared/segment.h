@@ -63,6 +63,10 @@ extern "C" {
 #define OMNI_FIELD_NAME_BYTES 32u
 #define OMNI_UNIT_BYTES       16u
 
+/* Bits of compatible_flags. STEADY: ticks follow each other while all is well, so that half a second
+ * without one is silence, also where there is no period. */
+#define OMNI_COMPATIBLE_STEADY 1u
+
 /* Bounds that a reader insists on before it believes a header. */
 #define OMNI_FIELDS_MAX        1024u
 #define OMNI_TEXT_BYTES_MAX    262144u

@@ -237,17 +237,71 @@ test("a hand-off's file that was removed is made anew where nobody waits in it",
   assert.deepEqual(await consumer.ended, { code: 0, signal: null }, consumer.stderr);
 });
 
-test("a tick that is not in the segment is not waited for by working, nor for ever", options, async (t) => {
+// shared/README.md has the places.
+const WORDS = { asked: 64, answered: 128, tick: 192, instance: 200 };
+
+test("garbage in the hand-off's file is told, and neither stops the run nor loses a tick", options, async (t) => {
   const place = await openPlace(t);
   const producer = await robot(place);
   await producer.says(/There is no consumer/, "stderr");
   const file = await open(join(place.directory, "omni-step.robot"), "r+");
-  await file.write(Buffer.alloc(8, 0xff), 0, 8, 192); // the tick that waits: shared/README.md
-  await file.close();
+  t.after(() => file.close());
+  const spoil = (...words) => Promise.all(words.map((word) => file.write(Buffer.alloc(word === "tick" || word === "instance" ? 8 : 4, 0xee), 0, null, WORDS[word])));
+  await spoil("tick");
+  const first = consume(place, "--count", "1000");
+  assert.deepEqual(await first.ended, { code: 0, signal: null }, first.stderr);
+  assert.match(first.stderr, /^robot: what its omni-step file says of the tick that waits is not so, somebody has changed that file: .*\n$/);
+  await producer.says(/The consumer is gone/, "stderr");
+
+  await spoil("instance");
+  const second = consume(place);
+  for (let i = 0; i < 20; i++) {
+    const before = ticks(second.stdout).at(-1) ?? 0;
+    await spoil(Object.keys(WORDS)[i % 4]);
+    await until("it goes on", () => ticks(second.stdout).at(-1) > before + 500);
+  }
+  await producer.stop();
+  assert.deepEqual(await second.ended, { code: 0, signal: null }, second.stderr);
+  assert.match(second.stderr, /^robot: what its omni-step file says .*\n$/, "once");
+  const all = ticks(second.stdout);
+  assert.deepEqual(all, Array.from({ length: all.length }, (_, i) => all[0] + i), "none lost, none twice");
+});
+
+test("of more ticks than are wanted the first ones are taken", options, async (t) => {
+  const place = await openPlace(t);
+  await robot(place);
+  const before = consume(place);
+  await before.says(/"tick":1000,/);
+  await before.stop();
+  const few = consume(place, "--count", "10");
+  assert.deepEqual(await few.ended, { code: 0, signal: null }, few.stderr);
+  assert.equal(ticks(few.stdout).length, 10);
+});
+
+test("a robot whose tick waits is not called live: nothing moves", options, async (t) => {
+  const place = await openPlace(t);
+  const producer = await robot(place);
+  await producer.says(/There is no consumer/, "stderr");
+  const observer = await place.startObserver();
+  const is = (state, reason) => until(`${state} ${reason}`, async () => {
+    const { sources: [source] } = await askJson(observer, "/api/sources");
+    return source?.state === state && source.reason === reason;
+  });
+  await is("stopped", "silent");
+  const list = place.start("omni-observer", ["list", "--json", "--directory", place.directory]);
+  await list.ended;
+  assert.equal(JSON.parse(list.stdout).reason, "silent");
   const consumer = consume(place);
-  assert.equal((await consumer.ended).code, 1);
-  assert.match(consumer.stderr, /^robot: the tick that waits to be taken is not in its segment/);
-  const stopped = consume(place);
-  await stopped.says(/"tick":1,/);
-  assert.deepEqual(await stopped.stop(), { code: 0, signal: null }, "it hears signals meanwhile");
+  await is("live", "");
+  process.kill(consumer.pid, "SIGSTOP");
+  await is("stopped", "silent");
+  process.kill(consumer.pid, "SIGCONT");
+  await is("live", "");
+});
+
+test("lockstep and real time exclude each other", options, async (t) => {
+  const place = await openPlace(t);
+  const both = place.start("omni-robot", ["--lockstep", "--realtime", "--directory", place.directory]);
+  assert.equal((await both.ended).code, 2);
+  assert.match(both.stderr, /^--lockstep and --realtime exclude each other: .*leave one of them out\n$/);
 });

@@ -27,23 +27,29 @@ static void five_periods_and_half_a_second(void **state) {
         uint64_t period_ns;
         uint64_t silence_ns;
         bool silent;
+        bool steady;
     } cases[] = {
-        {10 * MS, 0, false},
-        {10 * MS, 500 * MS - 1, false},
-        {10 * MS, 500 * MS, true},
-        {100 * MS, 500 * MS, true},
-        {200 * MS, 1000 * MS - 1, false},
-        {200 * MS, 1000 * MS, true},
-        {HOUR, 5 * HOUR - 1, false},
-        {HOUR, 5 * HOUR, true},
-        {1, 500 * MS, true},
-        {UINT64_MAX, UINT64_MAX / 2, false}, /* five of them are beyond all numbers */
-        {UINT64_MAX / 5, UINT64_MAX / 2, false},
-        {0, UINT64_MAX / 2, false}, /* no period: nothing to miss */
+        {10 * MS, 0, false, false},
+        {10 * MS, 500 * MS - 1, false, false},
+        {10 * MS, 500 * MS, true, false},
+        {100 * MS, 500 * MS, true, false},
+        {200 * MS, 1000 * MS - 1, false, false},
+        {200 * MS, 1000 * MS, true, false},
+        {HOUR, 5 * HOUR - 1, false, false},
+        {HOUR, 5 * HOUR, true, false},
+        {1, 500 * MS, true, false},
+        {UINT64_MAX, UINT64_MAX / 2, false, false}, /* five of them are beyond all numbers */
+        {UINT64_MAX / 5, UINT64_MAX / 2, false, false},
+        {0, UINT64_MAX / 2, false, false}, /* no period: nothing to miss */
+        {0, 500 * MS - 1, false, true},    /* unless it says that there is */
+        {0, 500 * MS, true, true},
+        {200 * MS, 1000 * MS - 1, false, true},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        bool silent = silence_has_come(cases[i].period_ns, SECOND, SECOND + cases[i].silence_ns);
+        const struct omni_source_facts facts = {.period_ns = cases[i].period_ns,
+                                                .steady = cases[i].steady};
+        bool silent = silence_has_come(&facts, SECOND, SECOND + cases[i].silence_ns);
         if (silent != cases[i].silent)
             fail_msg("case %zu: %d, expected %d", i, silent, cases[i].silent);
     }
@@ -51,7 +57,8 @@ static void five_periods_and_half_a_second(void **state) {
 
 static void a_tick_after_now_is_not_silence(void **state) {
     (void)state;
-    assert_false(silence_has_come(MS, 2 * HOUR, HOUR));
+    const struct omni_source_facts facts = {.period_ns = MS};
+    assert_false(silence_has_come(&facts, 2 * HOUR, HOUR));
 }
 
 int main(void) {
