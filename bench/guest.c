@@ -2,10 +2,11 @@
  *
  *     guest rate ADDRESS SECONDS          publishes without a pause; prints ticks a second
  *     guest latency ADDRESS TICKS         publishes a tick now and then and waits for the other side's answer, which is
- *                                         that it asks for the next ring; prints nanoseconds, one line a tick
+ *                                         the tick's number in the last cache line of the region; prints nanoseconds,
+ *                                         one line a tick
  *
  * Both say "open" first. Only one clock is involved in the latency, the guest's: of the whole way there, and of the way back, which is a word
- * in memory that this program spins on. */
+ * in memory that this program spins on. The other side writes ANSWER_READY there when it is about to look. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@ OMNI_STATUS(plain, PLAIN)
 #define SECOND_NS UINT64_C(1000000000)
 #define PAUSE_NS  3000000 /* between ticks, and up to a millisecond more: in no step with polling */
 #define PERIOD_NS 3500000u
+
+#define ANSWER_READY UINT32_MAX
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -49,26 +52,24 @@ static int measure_rate(struct omni_publisher *publisher, uint64_t seconds) {
     return 0;
 }
 
-/* The other side asks to be rung: it is asleep, or about to be. Gives up after ten seconds. */
-static int await_question(const volatile uint32_t *bell) {
-    for (uint64_t end_ns = now_ns() + 10 * SECOND_NS; *bell == 0;)
+/* Gives up after ten seconds. */
+static int await_answer(const volatile uint32_t *answer, uint32_t number) {
+    for (uint64_t end_ns = now_ns() + 10 * SECOND_NS; *answer != number;)
         if (now_ns() > end_ns)
             return -ETIMEDOUT;
     return 0;
 }
 
-static int measure_latency(struct omni_publisher *publisher, const volatile uint32_t *bell,
+static int measure_latency(struct omni_publisher *publisher, const volatile uint32_t *answer,
                            uint64_t ticks) {
     struct plain plain = {0};
-    int error = 0;
+    int error = await_answer(answer, ANSWER_READY);
     for (uint64_t i = 0; i < ticks && error == 0; i++) {
-        error = await_question(bell);
         rest(PAUSE_NS + (long)(i * 379 % 1000) * 1000);
         plain.values[0] = i;
         uint64_t start_ns = now_ns();
         omni_publish_at(publisher, &plain, (struct omni_time){start_ns, start_ns});
-        if (error == 0)
-            error = await_question(bell);
+        error = await_answer(answer, (uint32_t)omni_publisher_tick(publisher));
         printf("%" PRIu64 "\n", now_ns() - start_ns);
     }
     return error;
@@ -102,11 +103,11 @@ int main(int count, char **words) {
     if (error == 0 && strcmp(words[1], "rate") == 0)
         error = measure_rate(publisher, number);
     else if (error == 0)
-        error = measure_latency(
-            publisher,
-            (const volatile uint32_t *)(const void *)(region.bytes +
-                                                      offsetof(struct omni_header, bell)),
-            number);
+        error =
+            measure_latency(publisher,
+                            (const volatile uint32_t *)(const void *)(region.bytes + region.size -
+                                                                      OMNI_CACHE_LINE_BYTES),
+                            number);
     if (error < 0)
         fprintf(stderr, "%s\n", problem.text[0] != '\0' ? problem.text : strerror(-error));
     omni_publisher_close(publisher);
