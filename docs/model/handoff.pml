@@ -15,6 +15,8 @@
  *   - strict alternation: the memory has one user at a time (assertions on `at_work`)
  *   - an answer that is taken belongs to the request (assertion in take_answer)
  *   - a request is begun only if its asker was seen alive (assertion in serve)
+ *   - nobody runs in circles for ever (spin: "non-progress cycle", with each process running on, -f):
+ *     no label says "progress", so each cycle counts, and a run that has none ends
  *
  * BROKEN_... breaks one thing each; spin must find an error then.
  */
@@ -135,8 +137,10 @@ inline ask() {
         at_work[ASKER] = true;
         round++
     }
+#ifndef BROKEN_ASK_FIRST
     store(ASKER, REQUEST, round);
     at_work[ASKER] = false;
+#endif
 #ifdef BROKEN_WAKE_BEFORE_STORE
     futex_wake(ASKER, ANSWERER);
     store(ASKER, ASKED, number);
@@ -144,11 +148,15 @@ inline ask() {
     store(ASKER, ASKED, number);
     futex_wake(ASKER, ANSWERER);
 #endif
+#ifdef BROKEN_ASK_FIRST
+    store(ASKER, REQUEST, round);
+    at_work[ASKER] = false;
+#endif
 }
 
 inline take_answer() {
     atomic {
-        assert(!at_work[ANSWERER]);
+        assert(at_work[ANSWERER] == false);     /* in other words than in ask(): spin's message has them */
         assert(memory[REPLY] == round)
     }
 }
@@ -168,7 +176,7 @@ next:
         :: round >= ROUNDS -> goto done
         :: round < ROUNDS
         fi;
-#ifndef BROKEN_LATE
+#if !defined BROKEN_LATE && !defined BROKEN_HASTY
         if
         :: memory[ANSWERED] != number -> goto await_late    /* -EBUSY */
         :: memory[ANSWERED] == number
@@ -179,6 +187,7 @@ next:
         ask();
 await:
         seen = memory[ANSWERED];
+await_again:
         if
 #ifdef BROKEN_LATE
         :: seen != old -> take_answer(); goto next
@@ -188,7 +197,11 @@ await:
         :: seen != number ->
 #endif
             if
+#ifdef BROKEN_STALE
+            :: futex_wait(ASKER, ANSWERER, ANSWERED, seen); goto await_again
+#else
             :: futex_wait(ASKER, ANSWERER, ANSWERED, seen); goto await
+#endif
 #ifdef GIVES_UP
             :: goto next                    /* -ETIMEDOUT: what comes later is not wanted any more */
 #endif
@@ -226,9 +239,15 @@ inline serve() {
         at_work[ANSWERER] = true
     };
     request = memory[REQUEST];
+#ifdef BROKEN_LINGERS
+    store(ANSWERER, REPLY, request);
+    answer(seen);
+    at_work[ANSWERER] = false
+#else
     store(ANSWERER, REPLY, request);
     at_work[ANSWERER] = false;
     answer(seen)
+#endif
 }
 
 proctype answerer() {
@@ -293,6 +312,9 @@ proctype fate() {
 end:
     do
     :: atomic { deaths < LIVES && held[ASKER] && !dying[ASKER] -> dying[ASKER] = true; deaths++ }
+#ifdef PROGRESS
+    :: break                                /* nobody dies any more: fairness must not ask for it */
+#endif
     :: atomic { deaths < LIVES && held[ANSWERER] && !borrowed && !dying[ANSWERER] -> dying[ANSWERER] = true; deaths++ }
     od
 }
