@@ -23,7 +23,7 @@ async function serve(t, ...more) {
 /** A client; `numbers` are what it was sent. */
 async function dial(t, socket) {
   const connection = createConnection(socket);
-  const client = { connection, numbers: [], closed: once(connection, "close") };
+  const client = { connection, numbers: [], closed: new Promise((done) => connection.once("close", done)) };
   t.after(() => connection.destroy());
   connection.on("error", () => {});
   connection.on("data", (bytes) => {
