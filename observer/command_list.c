@@ -18,12 +18,6 @@
 #include "plain.h"
 #include "silence.h"
 
-/* Between looks at a source whose stamps do not tell whether it lives, and for how long. */
-#define AGAIN_NS      (20 * CLOCK_NS_A_MILLISECOND)
-#define AGAIN_MOST_NS (3 * CLOCK_NS_A_SECOND)
-/* A death between machines is told by then. */
-#define AGAIN_FOREIGN_NS (OMNI_OWNER_DEAD_NS + 10 * AGAIN_NS)
-
 /* ---- what is known of one source ---- */
 
 struct finding {
@@ -60,19 +54,6 @@ static void read_ring(struct finding *finding) {
         finding->rate = (double)(finding->stamp.tick - first.tick) * 1e9 / (double)span;
 }
 
-/* How long a source is watched whose stamps say nothing of now: they are of the future, or of another
- * machine's clock. Then only one more tick tells. 0: there is no need. */
-static uint64_t watch_for_ns(const struct finding *finding) {
-    uint64_t limit_ns = silence_limit(finding->facts.period_ns);
-    if (finding->look.clock.foreign)
-        return limit_ns < AGAIN_FOREIGN_NS || finding->facts.period_ns == 0 ? AGAIN_FOREIGN_NS
-               : limit_ns < AGAIN_MOST_NS                                   ? limit_ns
-                                                                            : AGAIN_MOST_NS;
-    if (finding->stamp.time.monotonic_ns <= finding->heard_ns || finding->facts.period_ns == 0)
-        return 0;
-    return limit_ns < AGAIN_MOST_NS ? limit_ns : AGAIN_MOST_NS;
-}
-
 static void conclude(struct finding *finding) {
     uint64_t now = clock_now_ns();
     uint64_t newest = look_newest_ns(&finding->look, &finding->stamp, finding->heard_ns);
@@ -91,7 +72,8 @@ static void look_first(struct finding *finding) {
     memcpy(finding->name, finding->facts.name, sizeof finding->name);
     look_compare_clocks(&finding->look);
     read_ring(finding);
-    finding->until_ns = finding->heard_ns + watch_for_ns(finding);
+    finding->until_ns =
+        finding->heard_ns + look_patience_ns(&finding->look, &finding->stamp, finding->heard_ns);
     if (finding->until_ns == finding->heard_ns)
         conclude(finding);
 }
@@ -287,7 +269,7 @@ static bool advance_all(struct listing *listing) {
 /* Looks at those that were added until each is known, and lists them. */
 static void finish(struct listing *listing) {
     while (advance_all(listing))
-        (void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
     for (size_t i = 0; i < listing->count; i++) {
         put(listing, &listing->findings[i]);
         look_close(&listing->findings[i].look);

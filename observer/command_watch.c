@@ -41,7 +41,8 @@ struct watch {
     uint64_t interval_ns;
     struct omni_stamp stamp; /* newest; version 0: none yet */
     uint64_t heard_ns;       /* when it was read */
-    const char *reason;      /* "" live; "missing" */
+    uint64_t until_ns;       /* before that it is not called silent */
+    const char *reason;      /* "" live; "missing"; "looking": not known yet */
     double rate;             /* ticks per second as seen; 0: not known */
     struct omni_stamp rated; /* from where the rate is counted */
     size_t name_width, value_width, unit_width;
@@ -73,6 +74,7 @@ static void start(struct watch *watch, const struct look *look) {
     watch->look = *look;
     watch->stamp = watch->rated = (struct omni_stamp){.version = 0};
     watch->rate = 0;
+    watch->until_ns = UINT64_MAX;
     watch->name_width = watch->value_width = watch->unit_width = 0;
 }
 
@@ -91,6 +93,20 @@ static int attach(struct watch *watch, bool patient, struct omni_problem *proble
 
 static uint64_t newest_ns(const struct watch *watch) {
     return look_newest_ns(&watch->look, &watch->stamp, watch->heard_ns);
+}
+
+/* Nobody is told that a source is silent before it had the time to tick once. */
+static void have_patience(struct watch *watch, uint64_t now_ns) {
+    if (watch->until_ns == UINT64_MAX)
+        watch->until_ns = now_ns + look_patience_ns(&watch->look, &watch->stamp, watch->heard_ns);
+    if (strcmp(watch->reason, "silent") != 0)
+        watch->until_ns = 0;
+    else if (now_ns < watch->until_ns)
+        watch->reason = "looking";
+}
+
+static bool is_looking(const struct watch *watch) {
+    return strcmp(watch->reason, "looking") == 0;
 }
 
 /* A stale or removed segment shows its last status until its successor is there. */
@@ -114,6 +130,7 @@ static void refresh(struct watch *watch) {
                                      : look_reason(&watch->look, newest_ns(watch), now);
     if (watch->stamp.version == 0 && watch->reason[0] == '\0')
         watch->reason = "silent";
+    have_patience(watch, now);
 }
 
 /* ---- plain lines ---- */
@@ -153,7 +170,7 @@ static bool is_news(struct watch *watch) {
 }
 
 static void put_line(struct watch *watch) {
-    if (!is_news(watch))
+    if (is_looking(watch) || !is_news(watch))
         return;
     struct text *text = &watch->text;
     bool ticked = watch->stamp.version != 0;
@@ -178,6 +195,8 @@ static void put_head(struct watch *watch) {
     text_format(text, SCREEN_HOME BOLD "%s" PLAIN "  ", watch->options->source);
     if (watch->reason[0] == '\0')
         text_string(text, GREEN "live" PLAIN);
+    else if (is_looking(watch))
+        text_string(text, "looking");
     else
         text_format(text, RED "stopped (%s)" PLAIN, watch->reason);
     if (watch->rate > 0 && watch->reason[0] == '\0')
@@ -303,7 +322,9 @@ static int run(struct watch *watch, bool interactive) {
         refresh(watch);
         error = show(watch, interactive);
         uint64_t now = clock_now_ns();
-        next = next + watch->interval_ns > now ? next + watch->interval_ns : now;
+        next = is_looking(watch)                 ? now + LOOK_AGAIN_NS
+               : next + watch->interval_ns > now ? next + watch->interval_ns
+                                                 : now;
         while (!watch->outlet.stop && !watch->outlet.resized && !watch->outlet.suspended &&
                clock_now_ns() < next)
             rest(watch, next);

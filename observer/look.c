@@ -115,6 +115,24 @@ uint64_t look_newest_ns(const struct look *look, const struct omni_stamp *newest
 
 /* ---- life ---- */
 
+/* A death between machines is told by then. */
+#define DEATH_TOLD_NS (OMNI_OWNER_DEAD_NS + 10 * LOOK_AGAIN_NS)
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+uint64_t look_patience_ns(const struct look *look, const struct omni_stamp *newest,
+                          uint64_t heard_ns) {
+    uint64_t period_ns = omni_observer_facts(look->observer)->period_ns;
+    uint64_t limit_ns = silence_limit(period_ns);
+    if (look->clock.foreign)
+        return limit_ns < DEATH_TOLD_NS || period_ns == 0 ? DEATH_TOLD_NS
+                                                          : least(limit_ns, LOOK_MOST_NS);
+    bool tells = newest->version != 0 && newest->time.monotonic_ns <= heard_ns;
+    return tells || period_ns == 0 ? 0 : least(limit_ns, LOOK_MOST_NS);
+}
+
 const char *look_loss(const struct look *look) {
     struct omni_problem problem;
     struct look next = {.observer = NULL};

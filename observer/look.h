@@ -25,8 +25,9 @@
 
 struct outlet;
 
-#define LOOK_BUILD_NS (500 * UINT64_C(1000000)) /* a region is built within that, */
-#define LOOK_AGAIN_NS (20 * UINT64_C(1000000))  /* and looked at so often meanwhile */
+#define LOOK_BUILD_NS (500 * UINT64_C(1000000))  /* a region is built within that, */
+#define LOOK_AGAIN_NS (20 * UINT64_C(1000000))   /* and looked at so often meanwhile */
+#define LOOK_MOST_NS  (3 * UINT64_C(1000000000)) /* of look_patience_ns() */
 
 /* Closed: all zero. */
 struct look {
@@ -56,6 +57,13 @@ void look_compare_clocks(struct look *look);
 /* When the newest tick was there, in this machine's time. `heard_ns`: when it was read. */
 uint64_t look_newest_ns(const struct look *look, const struct omni_stamp *newest,
                         uint64_t heard_ns);
+
+/* How long a person has patience with a source before it is called silent, counted from when it was
+ * attached: where it has not ticked yet, and where its stamps say nothing of now (they are of the
+ * future, or of another machine's clock, and only one more tick tells). 0: there is no need.
+ * `newest`: version 0 where there was none; `heard_ns`: when it was read. */
+uint64_t look_patience_ns(const struct look *look, const struct omni_stamp *newest,
+                          uint64_t heard_ns);
 
 /* Why no more ticks will come: "closed", "died", "removed" or "replaced"; NULL: they may. Two system
  * calls. Between machines "died" may be taken back: who was only paused goes on. */

@@ -184,6 +184,23 @@ test("watch writes plain lines where there is no terminal", options, async (t) =
     assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z robot (live|stopped)/);
 });
 
+test("watch calls a source that lives live from its first line on", options, async (t) => {
+  const place = await openPlace(t);
+  const region = `file:${join(place.directory, "robot.region")}`;
+  const robot = place.start("omni-robot", ["--region", region]);
+  await robot.says(/runs/, "stderr");
+  // Nothing but the next tick tells that a region's publisher lives.
+  const watch = look(place, "watch", region, "--rate", "50");
+  await watch.says(/\n/);
+  assert.match(watch.stdout, /^\S+ \S+ live tick \d+:/);
+  robot.child.kill("SIGSTOP");
+  const still = look(place, "watch", region, "--rate", "50");
+  await still.says(/\n/);
+  assert.match(still.stdout, /^\S+ \S+ stopped \((silent|died)\) tick \d+:/);
+  robot.child.kill("SIGKILL");
+  await still.says(/stopped \(died\)/);
+});
+
 test("a source that is not there is exit 3, named with those that are; --wait waits", options, async (t) => {
   const place = await openPlace(t);
   const empty = await looked(place, "dump", "robot");
