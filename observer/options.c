@@ -312,16 +312,26 @@ static int read_command_line(struct options_run *run, char *const *arguments) {
     return 0;
 }
 
+/* Who adds a region to a source has two in mind, of which such a command reads one. */
+static int complain_misplaced(struct options_run *run, const struct option *option) {
+    const char *command = command_names[run->options.command];
+    if (option->kind == OPTIONS_KIND_regions && command_operands[run->options.command][0] != '\0') {
+        return options_complain(run,
+                                "--%s is not for %s, which reads one source: give the region's "
+                                "address instead of a name: omni-observer %s file:PATH",
+                                option->name, command, command);
+    }
+    return options_complain(run, "--%s is not for %s; omni-observer --help says what it is for",
+                            option->name, command);
+}
+
 /* What the command line must say in itself: nothing that is for another command, and a source. */
 static int check_command_line(struct options_run *run) {
     enum command command = run->options.command;
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         if (run->rank[i] == OPTIONS_RANK_COMMAND_LINE &&
-            (run->table[i].commands & (1u << command)) == 0) {
-            return options_complain(run,
-                                    "--%s is not for %s; omni-observer --help says what it is for",
-                                    run->table[i].name, command_names[command]);
-        }
+            (run->table[i].commands & (1u << command)) == 0)
+            return complain_misplaced(run, &run->table[i]);
     }
     if (command_operands[command][0] != '\0' && run->options.source == NULL) {
         return options_complain(run,

@@ -132,6 +132,18 @@ static void make_long_options(struct long_options *made) {
     }
 }
 
+/* Names all: there are few, and who has misspelled one finds it. */
+static int complain_of_unknown(struct omni_problem *problem, const char *word) {
+    int error = complain(problem, "%.40s: no such option, or not with a value; there are", word);
+    for (size_t i = 0; i < RULES; i++) {
+        char name[OPTION_NAME_BYTES];
+        size_t used = strlen(problem->text);
+        option_name(name, &rules[i]);
+        (void)snprintf(problem->text + used, sizeof problem->text - used, " --%s", name);
+    }
+    return error;
+}
+
 static int parse_line(struct options *options, int argc, char **argv,
                       struct omni_problem *problem) {
     struct long_options known;
@@ -144,8 +156,7 @@ static int parse_line(struct options *options, int argc, char **argv,
         if (answer == ':')
             return complain(problem, "%.60s needs a value; " HELP_HINT, argv[optind - 1]);
         if (answer != 0)
-            return complain(problem, "%.60s: no such option, or not with a value; " HELP_HINT,
-                            argv[optind - 1]);
+            return complain_of_unknown(problem, argv[optind - 1]);
         int error = set(options, &rules[index], optarg, problem);
         if (error < 0)
             return error;

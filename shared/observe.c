@@ -168,8 +168,8 @@ static int explain_open(int error, const char *path, uid_t owner, struct omni_pr
     case -EPERM:
         return omni_problem(problem, error,
                             "%s belongs to user %ld, who is not trusted: trust that user "
-                            "explicitly, or remove the file",
-                            path, (long)owner);
+                            "(omni-observer --trust %ld, or OMNI_TRUST=%ld), or remove the file",
+                            path, (long)owner, (long)owner, (long)owner);
     case -EACCES:
         return omni_problem(problem, error, "%s may not be read by this user", path);
     case -EINVAL:

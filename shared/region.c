@@ -341,6 +341,20 @@ static int enable_pci(const struct omni_address *address) {
     return says(device, "enable", "0\n") ? switch_on(path) : 0;
 }
 
+/* Whoever may make the file publishes in it, and has nobody to trust. */
+static int explain_owner(const char *path, const struct omni_region_options *options,
+                         struct omni_problem *problem) {
+    long owner = (long)options->owner;
+    if (options->bytes_if_missing > 0)
+        return omni_problem(problem, -EPERM,
+                            "%.120s belongs to user %ld: publish in another file, or remove it",
+                            path, owner);
+    return omni_problem(problem, -EPERM,
+                        "%.100s belongs to user %ld, who is not trusted: trust that user "
+                        "(omni-observer --trust %ld, or OMNI_TRUST=%ld), or remove the file",
+                        path, owner, owner, owner);
+}
+
 static int explain(int error, const struct omni_address *address,
                    const struct omni_region_options *options, struct omni_problem *problem) {
     static const char *const missing[] = {
@@ -366,10 +380,7 @@ static int explain(int error, const struct omni_address *address,
                                 path);
         if (error == -EACCES)
             return omni_problem(problem, -EPERM, "%.160s may not be opened by this user", path);
-        return omni_problem(problem, error,
-                            "%.120s belongs to user %ld, who is not trusted: trust that user "
-                            "explicitly, or remove the file",
-                            path, (long)options->owner);
+        return explain_owner(path, options, problem);
     case -EINVAL:
     case -ELOOP:
         return omni_problem(problem, error,

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { BUILD, openPlace, Program, until } from "./support.mjs";
+import { BUILD, openPlace, Program, ROOT, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 
@@ -199,6 +199,60 @@ test("watch calls a source that lives live from its first line on", options, asy
   assert.match(still.stdout, /^\S+ \S+ stopped \((silent|died)\) tick \d+:/);
   robot.child.kill("SIGKILL");
   await still.says(/stopped \(died\)/);
+});
+
+test("a region is named instead of a source, not beside it", options, async (t) => {
+  const place = await openPlace(t);
+  for (const command of ["dump", "watch"]) {
+    const { code, stderr } = await looked(place, command, "robot", "--region", "file:/dev/shm/robot.region");
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`^--region is not for ${command}.*omni-observer ${command} file:PATH\n$`));
+  }
+});
+
+test("the robot answers a misspelled option or board with what there is", options, async (t) => {
+  const place = await openPlace(t);
+  for (const [args, said] of [
+    [["--tik-hz", "50"], /^--tik-hz: no such option.* --tick-hz .*--region.*--version\n$/],
+    [["--board", "simm"], /^--board simm: no such board; there are: sim, driver:PATH\.so\n$/],
+  ]) {
+    const robot = place.start("omni-robot", [...args, "--directory", place.directory]);
+    assert.equal((await robot.ended).code, 2);
+    assert.match(robot.stderr, said);
+  }
+});
+
+/** Runs a program of the project's to its end; returns what it said. */
+async function refusedBy(place, command, ...args) {
+  const program = new Program(spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] }), command);
+  place.programs.push(program);
+  const { code } = await program.ended;
+  assert.notEqual(code, 0);
+  return program.stderr;
+}
+
+test("make answers a CPU that it does not know with those that it does", options, async (t) => {
+  const place = await openPlace(t);
+  const said = await refusedBy(place, "make", "ARCH=typo", "programs");
+  assert.match(said, /ARCH=typo: write one of aarch64 armv7 .*; a Raspberry Pi is aarch64/);
+});
+
+test("make answers a release of Debian's that there is not with names of some", options, async (t) => {
+  const place = await openPlace(t);
+  const [build, sysroot] = ["build", "sysroot"].map((name) => join(place.directory, name));
+  const said = await refusedBy(place, "make", "SUITE=typo", `BUILD=${build}`, `SYSROOT=${sysroot}`, "programs");
+  const why = /sysroot: (apt-get is missing|apt knows no mirror|the mirrors cannot be reached).*/.exec(said);
+  if (why) return t.skip(why[0]);
+  assert.match(said, /sysroot: the mirrors have no packages of typo for \S+: .*SUITE=bookworm or SUITE=trixie/);
+});
+
+test("without a network a sysroot says that, and what to do", options, async (t) => {
+  const place = await openPlace(t);
+  const isolated = ["-rn", "scripts/sysroot", "aarch64", join(place.directory, "sysroot"), "trixie"];
+  const said = await refusedBy(place, "unshare", ...isolated);
+  const why = /unshare: .*|sysroot: (apt-get is missing|apt knows no mirror).*/.exec(said);
+  if (why) return t.skip(why[0]);
+  assert.match(said, /sysroot: the mirrors cannot be reached .*look at the network.*say the same again/);
 });
 
 test("a source that is not there is exit 3, named with those that are; --wait waits", options, async (t) => {

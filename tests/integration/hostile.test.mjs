@@ -208,7 +208,7 @@ test("a segment of a user who is not trusted is refused, unless told to trust", 
   const good = await goodSegment(place);
   await put(place, "foreign", spoiled(good, "foreign", () => {}), NOBODY);
   const problems = await refused(observer, ["foreign"]);
-  assert.match(problems.foreign, /user 65534.*trust/);
+  assert.match(problems.foreign, /user 65534.*omni-observer --trust 65534, or OMNI_TRUST=65534/);
   assert.deepEqual(await names(observer), ["healthy"]);
   await assertUndisturbed();
   const trusting = await place.startObserver({ args: ["--trust", String(NOBODY)] });

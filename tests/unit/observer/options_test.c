@@ -183,6 +183,11 @@ static void options_of_another_command_are_refused(void **state) {
     refuse_saying(LIST("list", "--listen", "[::1]:1"), NOTHING, LIST("--listen is not for list"));
     refuse_saying(LIST("--follow"), NOTHING, LIST("--follow is not for serve"));
     refuse_saying(LIST("watch", "x", "--count", "3"), NOTHING, LIST("--count is not for watch"));
+    refuse_saying(LIST("dump", "x", "--region", "file:/y"), NOTHING,
+                  LIST("--region is not for dump", "omni-observer dump file:PATH"));
+    refuse_saying(LIST("sound-test", "--region", "file:/y"), NOTHING,
+                  LIST("--region is not for sound-test", "--help"));
+    assert_null(strstr(problem.text, "sound-test file:"));
     accept(LIST("watch", "x", "--wait"), LIST("OMNI_COUNT=3"));
     assert_true(options.wait);
 }

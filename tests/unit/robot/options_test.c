@@ -104,6 +104,7 @@ static void mistakes_are_named(void **state) {
         {{"--frobnicate"}, "--frobnicate: no such option"},
         {{"-q"}, "-q: no such option"},
         {{"--realtime=yes"}, "--realtime=yes: no such option, or not with a value"},
+        {{"--tick-hx"}, "--tick-hx: no such option, or not with a value; there are --tick-hz --"},
         {{"robot"}, "robot: not understood"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
@@ -139,6 +140,15 @@ static void contains_all(const char *text, const char *dash) {
         if (strstr(text, option) == NULL)
             fail_msg("%s is missing", option);
     }
+}
+
+static void an_unknown_option_is_answered_with_those_there_are(void **state) {
+    (void)state;
+    static const char *const words[] = {"--an-option-of-forty-letters-and-some-more", NULL};
+    struct options options;
+    struct omni_problem problem;
+    assert_int_equal(parse(&options, words, &problem), -EINVAL);
+    contains_all(problem.text, "-");
 }
 
 static void read_all(FILE *file, char *text, size_t size) {
@@ -177,6 +187,7 @@ int main(void) {
         cmocka_unit_test_setup(values_are_taken, remove_directory),
         cmocka_unit_test_teardown(the_command_line_comes_before_the_environment, remove_directory),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(an_unknown_option_is_answered_with_those_there_are),
         cmocka_unit_test(help_shows_every_option),
         cmocka_unit_test(the_man_page_tells_of_every_option),
     };

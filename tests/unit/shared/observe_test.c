@@ -65,6 +65,7 @@ static void segments_of_others_are_not_believed(void **state) {
     scratch_path(scratch, "omni.name", path, sizeof path);
     assert_int_equal(chown(path, 65534, 65534), 0);
     attach_fails(scratch, "name", -EPERM, "belongs to user 65534, who is not trusted");
+    attach_fails(scratch, "name", -EPERM, "--trust 65534, or OMNI_TRUST=65534)");
     assert_int_equal(omni_observer_attach(&observer, "name", &options, NULL), 0);
     assert_int_equal(omni_observer_facts(observer)->owner, 65534);
     omni_observer_detach(observer);
