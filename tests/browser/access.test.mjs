@@ -88,14 +88,14 @@ test("who asked for little motion gets pictures once a second, and figures as ev
     const page = await scene.page(browser, link + hash, { reducedMotion, script });
     await lookAtTicks(page, 20);
     await page.evaluate(() => {
-      drawn.length = 0;
-      globalThis.turns = [];
+      window.drawn.length = 0;
+      window.turns = [];
       const picture = document.querySelector("g:has(> .body)");
-      new MutationObserver(() => turns.push(performance.now())).observe(picture, { attributes: true });
+      new MutationObserver(() => window.turns.push(performance.now())).observe(picture, { attributes: true });
     });
-    await until("three pictures", () => page.evaluate(() => drawn.length), (count) => count > 3);
+    await until("three pictures", () => page.evaluate(() => window.drawn.length), (count) => count > 3);
     await lookAtTicks(page, 60);
-    return page.evaluate(() => ({ drawn, turns }));
+    return page.evaluate(() => ({ drawn: window.drawn, turns: window.turns }));
   };
   const calm = await drawnOf("reduce");
   for (const times of Object.values(calm))

@@ -182,13 +182,13 @@ test("a trigger that fires again and again does not talk without a break", async
   await page.getByLabel("which state").selectOption({ label: "draining" });
   await page.locator("#trigger-span").fill("0.02");
   await page.evaluate(() => {
-    globalThis.spoken = [];
+    window.spoken = [];
     const said = document.getElementById("trigger-said");
-    new MutationObserver(() => spoken.push(performance.now())).observe(said, { characterData: true, subtree: true });
+    new MutationObserver(() => window.spoken.push(performance.now())).observe(said, { characterData: true, subtree: true });
   });
   await page.locator("#trigger-mode").selectOption("normal");
   await until("it fired 40 times", () => page.getByTestId("trigger").textContent(), (words) => Number(words.match(/(\d+) so far/)?.[1]) >= 40);
-  const spoken = await until("it was told twice", () => page.evaluate(() => spoken), (times) => times.length >= 2);
+  const spoken = await until("it was told twice", () => page.evaluate(() => window.spoken), (times) => times.length >= 2);
   spoken.forEach((time, i) => i && assert.ok(time - spoken[i - 1] >= 4900, `${spoken}`));
   assert.equal(await page.locator("details [aria-live], summary [aria-live]").count(), 0);
 });
@@ -238,6 +238,6 @@ test("a plot that is out of sight has no axes of a time that never was", async (
   assert.deepEqual(await until("there are two", seen, (all) => all.length === 2), ["hidden", "hidden"]);
   await lookAtTicks(page, 5);
   assert.deepEqual(await seen(), ["hidden", "hidden"]);
-  await page.evaluate(() => watchers.forEach((one) => one.tell(true)));
+  await page.evaluate(() => window.watchers.forEach((one) => one.tell(true)));
   await until("they are drawn when they come into sight", seen, (all) => all.every((each) => each === "visible"));
 });

@@ -471,9 +471,9 @@ test("what it costs while robot or observer are away: said, asked on, never nega
   await told();
   assert.equal(await note(), "");
   await page.evaluate(() => {
-    globalThis.shares = [];
+    window.shares = [];
     const list = document.getElementById("cost-list");
-    new MutationObserver((all) => shares.push(...all.map(({ target }) => target.data))).observe(list, { characterData: true, subtree: true });
+    new MutationObserver((all) => window.shares.push(...all.map(({ target }) => target.data))).observe(list, { characterData: true, subtree: true });
   });
   await page.keyboard.press("p");
   assert.match(await until("it is paused", note), /^Paused at tick/);
@@ -491,11 +491,11 @@ test("what it costs while robot or observer are away: said, asked on, never nega
   await until("it cannot be asked", note, (words) => words === "Observer not reached: last known figures");
   await scene.observer({ port: first.port });
   await claims(page, "stopped");
-  await page.evaluate(() => (globalThis.shares.length = 0));
+  await page.evaluate(() => (window.shares.length = 0));
   const again = asked;
   await until("it is asked again", () => asked, (count) => count >= again + 3);
   await told();
-  const negative = (await page.evaluate(() => shares)).filter((text) => /^[-−]\d/.test(text));
+  const negative = (await page.evaluate(() => window.shares)).filter((text) => /^[-−]\d/.test(text));
   assert.deepEqual(negative, []);
 });
 
@@ -503,7 +503,7 @@ test("dropped frames: one figure, whichever connection they were meant for", asy
   const { page } = await tankPage(t, { options: { script: WIRE } });
   await until("the plots have their connection", () => where(page), (words) => words === "The newest ticks");
   const isEvery = await page.evaluate(() =>
-    sockets.map((socket, i) => {
+    window.sockets.map((socket, i) => {
       const data = JSON.stringify({ op: "dropped", source: "tank", frames: 3 + i, total: 3 + i });
       socket.dispatchEvent(new MessageEvent("message", { data }));
       return Boolean(socket.isEvery);
