@@ -241,3 +241,125 @@ test("a plot that is out of sight has no axes of a time that never was", async (
   await page.evaluate(() => window.watchers.forEach((one) => one.tell(true)));
   await until("they are drawn when they come into sight", seen, (all) => all.every((each) => each === "visible"));
 });
+
+/** Keeps where the page and its first plot are, in each frame, from now on. */
+function watchPlaces(page, selector = ".chart") {
+  return page.evaluate((selector) => {
+    window.places = new Set();
+    const step = () => {
+      const { top } = document.querySelector(selector).getBoundingClientRect();
+      window.places.add(`${Math.round(scrollY)} ${Math.round(top)}`);
+      requestAnimationFrame(step);
+    };
+    step();
+  }, selector);
+}
+
+/** Puts the edge of something that far below the header. */
+function place(page, selector, edge, below) {
+  return page.evaluate(([selector, edge, below]) => {
+    const header = document.querySelector("header").getBoundingClientRect().bottom;
+    scrollBy({ top: document.querySelector(selector).getBoundingClientRect()[edge] - header - below, behavior: "instant" });
+  }, [selector, edge, below]);
+}
+
+const newest = (page) => page.locator("#events-list li").last().getAttribute("data-sequence").then(Number);
+
+for (const viewport of [{ width: 1366, height: 768 }, { width: 390, height: 844 }]) {
+  const size = `${viewport.width}x${viewport.height}`;
+  // On a wide screen the list begins below the plots' head, and no row of it is the first thing in sight.
+  for (const source of viewport.width > 1000 ? ["robot"] : ["robot", "tank"])
+    test(`the page stands still while events come, ${source}, ${size}`, async (t) => {
+      const scene = await Scene.open(t);
+      // A tank has many events, a robot has a picture that moves.
+      await (source === "robot" ? scene.robot("--tick-hz", "500") : scene.publisher("tank", "--period", "2000"));
+      const { link } = await scene.observer();
+      const page = await scene.page(browser, link, { viewport });
+      await until("the list of events is full", () => page.locator(".events-list").evaluate((list) => list.scrollHeight > list.clientHeight + 100));
+      const spots = [[".events-list", "top", -40], [".events-list", "bottom", 60], [".chart", "top", 5]];
+      if (source === "robot") spots.push(["figure.robot", "top", -100], ["figure.robot", "bottom", 60]);
+      for (const spot of spots) {
+        await place(page, ...spot);
+        await lookAtTicks(page, 2);
+        await watchPlaces(page);
+        const before = await newest(page);
+        await until("events came", () => newest(page), (now) => now >= before + 4);
+        await lookAtTicks(page, 20);
+        assert.equal(await page.evaluate(() => window.places.size), 1, `${spot}: ${await page.evaluate(() => [...window.places].join(", "))}`);
+      }
+    });
+
+  test(`the page stands still while a plot comes and goes, ${size}`, async (t) => {
+    const { page } = await tankPage(t, { viewport });
+    for (const spot of [[".chart", "top", 5], [".chart", "top", -60]]) {
+      await place(page, ...spot);
+      await lookAtTicks(page, 5);
+      await page.evaluate(() => {
+        window.heights = new Set();
+        const step = () => window.heights.add(document.body.scrollHeight) && requestAnimationFrame(step);
+        step();
+      });
+      await watchPlaces(page);
+      const count = () => page.getByTestId("chart").count();
+      await page.locator("#add-plot").evaluate((node) => node.click());
+      await until("it is there", count, (now) => now === 3);
+      await lookAtTicks(page, 10);
+      await page.getByRole("button", { name: /^Remove/ }).last().evaluate((node) => node.click());
+      await until("it is gone", count, (now) => now === 2);
+      await lookAtTicks(page, 10);
+      assert.equal(await page.evaluate(() => window.places.size), 1, `${spot}: ${await page.evaluate(() => [...window.places].join(", "))}`);
+      const heights = await page.evaluate(() => [...window.heights]);
+      assert.ok(heights.length <= 2, `with it and without it, and none between: ${heights}`);
+    }
+  });
+
+  test(`a value that is plotted stays under the finger, ${size}`, async (t) => {
+    const { page } = await tankPage(t, { hash: "#tank&p=counter;temperature%5B0%5D", viewport });
+    const button = page.getByRole("button", { name: "level", exact: true });
+    const top = () => button.evaluate((node) => Math.round(node.getBoundingClientRect().top));
+    const height = () => page.evaluate(() => document.body.scrollHeight);
+    await button.evaluate((node) => node.scrollIntoView({ block: "center", behavior: "instant" }));
+    await lookAtTicks(page, 5);
+    for (const pressed of ["true", "false"]) {
+      const [before, heightBefore] = [await top(), await height()];
+      await page.evaluate(() => {
+        window.tops = new Set();
+        const [button] = [...document.querySelectorAll("button.name")].filter((node) => node.textContent === "level");
+        const step = () => window.tops.add(Math.round(button.getBoundingClientRect().top)) && requestAnimationFrame(step);
+        step();
+      });
+      await button.evaluate((node) => node.click()); // not by the mouse: that may scroll the page to aim
+      await until("a plot came or went", height, (now) => now !== heightBefore);
+      assert.equal(await button.getAttribute("aria-pressed"), pressed);
+      await lookAtTicks(page, 10);
+      const tops = await page.evaluate(() => [...window.tops]);
+      assert.ok(tops.every((one) => Math.abs(one - before) <= 1), `at ${before}, then ${tops}`);
+    }
+  });
+}
+
+test("who looks back in the list of events, or is at one, has rows that stand still", async (t) => {
+  const { page } = await tankPage(t);
+  const list = page.locator(".events-list");
+  await until("there is a past", () => list.evaluate((node) => node.scrollHeight > 2 * node.clientHeight));
+  const rowAt = () => list.evaluate((node) => {
+    const { left, top, height } = node.getBoundingClientRect();
+    return document.elementFromPoint(left + 20, top + height / 2)?.closest("li")?.dataset.sequence;
+  });
+  const settled = async () => {
+    const before = await newest(page);
+    await until("events came", () => newest(page), (now) => now >= before + 10);
+  };
+  await list.scrollIntoViewIfNeeded();
+  const moving = await rowAt();
+  await settled();
+  assert.notEqual(await rowAt(), moving, "the newest stay in sight");
+  await list.locator("button").last().focus();
+  await lookAtTicks(page, 3);
+  const held = await rowAt();
+  await settled();
+  assert.equal(await rowAt(), held, "with the focus on a row");
+  await page.locator("#live").focus();
+  await settled();
+  assert.equal(await list.evaluate((node) => node.scrollTop), 0, "and then the newest again");
+});

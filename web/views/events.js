@@ -47,6 +47,7 @@ export function eventsView(point) {
     next = 0;
   };
   filter.oninput = again;
+  stand(list);
 
   return (log) => {
     if (log !== shown) again();
@@ -60,6 +61,32 @@ export function eventsView(point) {
       list.firstElementChild?.remove();
     count(howMany(list.childElementCount, log, filter.value.trim() !== ""));
   };
+}
+
+/**
+ * The newest row stays in sight until somebody scrolls back, or is at a row: then those in sight
+ * stand still. At the very end nothing would hold them, so a row with the focus is a pixel from it;
+ * when the focus leaves, and nobody has scrolled by hand, the newest is in sight again.
+ * @param {HTMLElement} list
+ */
+function stand(list) {
+  const host = /** @type {HTMLElement} */ (list.parentElement);
+  let isHeld = false;
+  const release = () => (isHeld = false);
+  host.addEventListener("scroll", () => host.classList.toggle("back", host.scrollTop < 0));
+  host.addEventListener("wheel", release, { passive: true });
+  host.addEventListener("touchmove", release, { passive: true });
+  host.addEventListener("focusin", ({ target }) => {
+    if (target === host || host.scrollTop < 0) return;
+    isHeld = true;
+    host.classList.add("back");
+    host.scrollTop = -1;
+  });
+  host.addEventListener("focusout", ({ relatedTarget }) => {
+    if (!isHeld || (relatedTarget instanceof Node && host.contains(relatedTarget))) return;
+    isHeld = false;
+    host.scrollTop = 0;
+  });
 }
 
 /** @param {number} rows @param {EventLog} log @param {boolean} isSifted */

@@ -57,7 +57,7 @@ export function panelView(series, number, columns, colours, actions) {
   remove.onclick = actions.remove;
   const node = html(
     "section",
-    { class: "chart", "aria-label": title, "data-testid": "chart" },
+    { class: "chart fresh", "aria-label": title, "data-testid": "chart" },
     html("div", { class: "chart-head" }, ...adder(series, title, names, actions.add), picture, remove),
     plot.node,
     html("ul", { class: "legend" }, ...legend.map((item) => item.node)),
@@ -65,6 +65,8 @@ export function panelView(series, number, columns, colours, actions) {
   if (!columns.length) plot.node.append(html("p", { class: "hint" }, "Click a value to plot it."));
   // It is drawn two frames later: without its room the page would shrink and grow again meanwhile.
   else plot.node.style.minHeight = `${plot.height}px`;
+
+  requestAnimationFrame(() => requestAnimationFrame(() => node.classList.remove("fresh")));
 
   let isSeen = true;
   // What is out of sight costs nothing, and is there before it comes into sight.
