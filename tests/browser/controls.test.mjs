@@ -363,3 +363,17 @@ test("who looks back in the list of events, or is at one, has rows that stand st
   await settled();
   assert.equal(await list.evaluate((node) => node.scrollTop), 0, "and then the newest again");
 });
+
+test("of a source that stopped before anybody looked, no least and greatest is told, nor a dot for them", async (t) => {
+  const scene = await Scene.open(t);
+  const publisher = await scene.publisher("tank");
+  const { link } = await scene.observer();
+  await publisher.stop("SIGKILL");
+  const page = await scene.page(browser, link);
+  await claims(page, "stopped");
+  const seen = page.locator('[data-field="level"] .seen');
+  const dot = () => seen.evaluate((node) => [node.textContent, getComputedStyle(node, "::before").content]);
+  assert.deepEqual(await dot(), ["", "none"]);
+  await scene.publisher("tank");
+  await until("they are told", dot, ([text, content]) => text.startsWith("seen ") && content.includes("·"));
+});
