@@ -179,7 +179,7 @@ test("what is at an address is told in words, and nothing is written over", opti
 test("the files of a source of one kernel are no regions, whether they are there or not", options, async (t) => {
   const { place } = await openRegion(t);
   await place.startRobot();
-  const kinds = ["omni.", "omni-lock.", "omni-sleepers.", "omni-step.", "omni-driver.", "omni-new."];
+  const kinds = ["omni.", "omni-lock.", "omni-sleepers.", "omni-step.", "omni-new."];
   const before = (await readdir(place.directory)).sort();
   assert.ok(before.includes("omni.robot") && before.includes("omni-lock.robot"));
   const lock = await readFile(join(place.directory, "omni-lock.robot"));
