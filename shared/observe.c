@@ -204,7 +204,8 @@ static int copy_table(struct omni_observer *observer, const struct omni_header *
     struct omni_table *table = &observer->table;
     table->fields = calloc(header->field_count, sizeof *table->fields);
     table->text = malloc(whole_words(header->text_bytes));
-    if (table->fields == NULL || table->text == NULL)
+    observer->read = malloc(header->payload_bytes);
+    if (table->fields == NULL || table->text == NULL || observer->read == NULL)
         return omni_problem(problem, -ENOMEM, "no memory for the table of fields");
     table->field_count = header->field_count;
     table->text_bytes = header->text_bytes;
@@ -319,6 +320,12 @@ static int believe(struct omni_observer *observer, const char *name, struct omni
     return 0;
 }
 
+static void forget(struct omni_observer *observer) {
+    omni_table_free(&observer->table);
+    free(observer->read);
+    observer->read = NULL;
+}
+
 /* What was read while somebody built is a mixture, and so is what was found wrong with it. */
 static int believe_region(struct omni_observer *observer, struct omni_problem *problem) {
     const struct omni_header *header = (void *)observer->region.bytes;
@@ -330,7 +337,7 @@ static int believe_region(struct omni_observer *observer, struct omni_problem *p
         omni_fence_machines();
         if (omni_load_relaxed(&header->epoch) == epoch)
             return error;
-        omni_table_free(&observer->table);
+        forget(observer);
     }
     return omni_problem(problem, -EAGAIN, "it is built again and again");
 }
@@ -379,7 +386,7 @@ void omni_observer_detach(struct omni_observer *observer) {
     omni_region_close(&observer->region);
     omni_region_close(&observer->sleepers);
     omni_region_close(&observer->bell);
-    omni_table_free(&observer->table);
+    forget(observer);
     free(observer);
 }
 
@@ -389,11 +396,20 @@ static int nothing(const struct omni_observer *observer) {
     return is_gone(observer) ? -ESTALE : -EAGAIN;
 }
 
-static int take(struct omni_observer *observer, const struct omni_stamp *fresh,
-                struct omni_stamp *stamp) {
-    /* What was copied may come from behind the cut. */
+/* What the ring gave may come from behind the cut, or from a segment that was built meanwhile: the
+ * caller, who may be showing its payload to others, gets it only where that is ruled out. */
+static int hand_out(const struct omni_observer *observer, void *payload) {
     if (is_gone(observer))
         return -ESTALE;
+    memcpy(payload, observer->read, observer->ring.payload_bytes);
+    return 0;
+}
+
+static int take(struct omni_observer *observer, const struct omni_stamp *fresh,
+                struct omni_stamp *stamp, void *payload) {
+    int error = hand_out(observer, payload);
+    if (error < 0)
+        return error;
     uint64_t expected = observer->tick + 1;
     bool counts = observer->started && fresh->tick > expected;
     uint64_t missed = counts ? fresh->tick - expected : 0;
@@ -445,28 +461,32 @@ int omni_observer_next(struct omni_observer *observer, struct omni_stamp *stamp,
         uint32_t newest = omni_ring_version(&observer->ring);
         if (newest == 0 || newest == observer->version)
             return nothing(observer);
-        if (omni_ring_read(&observer->ring, wanted(observer, newest, tries), &fresh, payload) == 0)
-            return take(observer, &fresh, stamp);
+        uint32_t version = wanted(observer, newest, tries);
+        if (omni_ring_read(&observer->ring, version, &fresh, observer->read) == 0)
+            return take(observer, &fresh, stamp, payload);
     }
     /* The one before the newest may be the one that was read last: once is enough. */
-    if (omni_ring_newest(&observer->ring, &fresh, payload) == 0 &&
+    if (omni_ring_newest(&observer->ring, &fresh, observer->read) == 0 &&
         fresh.version != observer->version)
-        return take(observer, &fresh, stamp);
+        return take(observer, &fresh, stamp, payload);
     return nothing(observer);
 }
 
 int omni_observer_newest(struct omni_observer *observer, struct omni_stamp *stamp, void *payload) {
     struct omni_stamp fresh;
-    if (omni_ring_newest(&observer->ring, &fresh, payload) < 0)
+    if (omni_ring_newest(&observer->ring, &fresh, observer->read) < 0)
         return nothing(observer);
     /* Where the counter wraps, the one before the newest may be older than what was read: there is
      * no step back, else a tick would be counted as missed that was not. */
-    if (observer->started && fresh.tick < observer->tick && !is_gone(observer)) {
-        *stamp = fresh;
-        stamp->missed = 0;
-        return 0;
+    if (observer->started && fresh.tick < observer->tick) {
+        int error = hand_out(observer, payload);
+        if (error == 0) {
+            *stamp = fresh;
+            stamp->missed = 0;
+        }
+        return error;
     }
-    return take(observer, &fresh, stamp);
+    return take(observer, &fresh, stamp, payload);
 }
 
 int omni_observer_glance(const struct omni_observer *observer, struct omni_stamp *stamp) {

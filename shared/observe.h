@@ -13,7 +13,8 @@
  *
  * What a reader can rely on
  *   A payload is one that the publisher published, whole, never a mixture. stamp.missed counts
- *   exactly the ticks that this reader did not get. Nothing that it does reaches the publisher.
+ *   exactly the ticks that this reader did not get. Where a call fails, stamp and payload are what
+ *   they were before. Nothing that it does reaches the publisher.
  *
  * Hostile segments
  *   Only files of trusted users are opened. The header, the table and the text are copied first

@@ -12,6 +12,7 @@ struct omni_observer {
     uint32_t version;      /* the last one taken, 0: none */
     uint64_t tick;         /* of that one */
     bool started;          /* something was taken: from now on missed ticks count */
+    void *read;            /* a payload, between the ring and the caller */
     const struct omni_header *header;
     const struct omni_end *end;
     struct omni_table table;

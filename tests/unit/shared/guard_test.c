@@ -13,18 +13,36 @@ struct cut {
     bool newest;      /* read by omni_observer_newest() */
 };
 
-static int read_one(const struct cut *cut, struct omni_observer *observer) {
+/* Where stamp and payload go, as a program has them that shows the last ones that it got. */
+struct shown {
     struct omni_stamp stamp;
     struct parcel parcel;
-    return cut->newest ? omni_observer_newest(observer, &stamp, &parcel)
-                       : omni_observer_next(observer, &stamp, &parcel);
+};
+
+enum { UNTOUCHED = 0xA5 };
+
+static bool is_untouched(const struct shown *shown) {
+    const unsigned char *bytes = (const void *)shown;
+    size_t count = 0;
+    while (count < sizeof *shown && bytes[count] == UNTOUCHED)
+        count++;
+    return count == sizeof *shown;
+}
+
+static int read_one(const struct cut *cut, struct omni_observer *observer, struct shown *shown) {
+    return cut->newest ? omni_observer_newest(observer, &shown->stamp, &shown->parcel)
+                       : omni_observer_next(observer, &shown->stamp, &shown->parcel);
 }
 
 /* 0, or what is wrong. Nothing but whole payloads, then -ESTALE, again and again. */
 static int is_told(const struct cut *cut, struct omni_observer *observer) {
+    struct shown shown;
+    memset(&shown, UNTOUCHED, sizeof shown);
     for (int i = 0; i < 2; i++)
-        if (read_one(cut, observer) != -ESTALE)
+        if (read_one(cut, observer, &shown) != -ESTALE)
             return 10 + i;
+    if (!is_untouched(&shown))
+        return 13;
     omni_observer_life(observer);
     omni_observer_version(observer);
     return omni_observer_is_replaced(observer) ? 0 : 12;
@@ -44,7 +62,8 @@ static int cut_while_mapped(void *context) {
         omni_observer_attach(&observer, "name", &where, NULL) < 0)
         return 20;
     publish_parcels(publisher, 200);
-    while (cut->all_is_read && read_one(cut, observer) == 0 && !cut->newest)
+    struct shown shown;
+    while (cut->all_is_read && read_one(cut, observer, &shown) == 0 && !cut->newest)
         continue;
     if (truncate(path, cut->length) < 0)
         return 21;

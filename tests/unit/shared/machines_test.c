@@ -823,6 +823,24 @@ static void who_did_not_look_has_seen_no_silence(void **state) {
     omni_publisher_close(publisher);
 }
 
+/* Who shows the last tick of the old segment shows it still: none of the new one's values under its
+ * stamp. */
+static void must_be_stale(struct omni_observer *observer, struct omni_stamp *stamp,
+                          struct parcel *parcel) {
+    struct omni_stamp stamp_before;
+    struct parcel parcel_before;
+    memcpy(&stamp_before, stamp, sizeof stamp_before);
+    memcpy(&parcel_before, parcel, sizeof parcel_before);
+    assert_int_equal(omni_observer_next(observer, stamp, parcel), -ESTALE);
+    assert_memory_equal(stamp, &stamp_before, sizeof *stamp);
+    assert_memory_equal(parcel, &parcel_before, sizeof *parcel);
+    assert_int_equal(omni_observer_newest(observer, stamp, parcel), -ESTALE);
+    assert_int_equal(omni_observer_glance(observer, stamp), -ESTALE);
+    assert_memory_equal(stamp, &stamp_before, sizeof *stamp);
+    assert_memory_equal(parcel, &parcel_before, sizeof *parcel);
+    assert_true(omni_observer_is_replaced(observer));
+}
+
 static void a_segment_that_is_built_anew_is_stale(void **state) {
     struct place place = place_in(*state);
     struct omni_publisher *publisher = must_open_at(&place);
@@ -835,11 +853,42 @@ static void a_segment_that_is_built_anew_is_stale(void **state) {
     assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
     publisher = must_open_at(&place);
     publish_parcels(publisher, 9);
-    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), -ESTALE);
-    assert_int_equal(omni_observer_newest(observer, &stamp, &parcel), -ESTALE);
-    assert_int_equal(omni_observer_glance(observer, &stamp), -ESTALE);
-    assert_true(omni_observer_is_replaced(observer));
+    must_be_stale(observer, &stamp, &parcel);
     assert_int_equal(omni_observer_life(observer), OMNI_LIFE_DIED);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+}
+
+/* The old one was read far; the tries that come after the first find ticks of the new one. */
+static void a_new_ring_that_is_young_is_stale_for_who_was_far(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    publish_parcels(publisher, 500);
+    assert_int_equal(omni_observer_newest(observer, &stamp, &parcel), 0);
+    assert_int_equal(stamp.version, 500);
+    omni_publisher_close(publisher);
+    publisher = must_open_at(&place);
+    publish_parcels(publisher, 12);
+    must_be_stale(observer, &stamp, &parcel);
+    omni_observer_detach(observer);
+    omni_publisher_close(publisher);
+}
+
+/* The builder died before it cleared the ring: ticks of the old one are in it that nobody has read. */
+static void a_ring_that_nobody_cleared_is_stale(void **state) {
+    struct place place = place_in(*state);
+    struct omni_publisher *publisher = must_open_at(&place);
+    struct omni_observer *observer = must_attach_at(&place, false);
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    publish_parcels(publisher, 2);
+    assert_int_equal(omni_observer_next(observer, &stamp, &parcel), 0);
+    omni_store_relaxed(&publisher->header->layout_version, 0);
+    omni_store_relaxed(&publisher->header->epoch, publisher->header->epoch + 1);
+    must_be_stale(observer, &stamp, &parcel);
     omni_observer_detach(observer);
     omni_publisher_close(publisher);
 }
@@ -1189,6 +1238,8 @@ int main(void) {
         TEST(life_is_told_by_the_heartbeat),
         TEST(who_did_not_look_has_seen_no_silence),
         TEST(a_segment_that_is_built_anew_is_stale),
+        TEST(a_new_ring_that_is_young_is_stale_for_who_was_far),
+        TEST(a_ring_that_nobody_cleared_is_stale),
         TEST(nobody_takes_one_segment_for_another),
         TEST(the_bell_rings_once_for_each_time_of_asking),
         TEST(garbage_in_the_word_costs_one_ring),
