@@ -300,10 +300,14 @@ static int after_drain(const struct dump *dump, int error) {
 
 static int finish(struct dump *dump, const char *end) {
     struct omni_stamp newest;
-    /* It may have ticked between the last look and its end. */
-    int code = after_drain(dump, drain(dump, &newest));
+    /* It may have ticked between the last look and its end; and another publisher may have begun
+     * before all of that was read. */
+    int error = drain(dump, &newest);
+    int code = after_drain(dump, error);
     if (code != GO_ON)
         return code;
+    if (error == -ESTALE)
+        end = look_loss(&dump->look);
     if (!dump->options->follow)
         return explain_end(dump, end);
     code = await_next_start(dump);

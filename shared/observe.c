@@ -522,11 +522,22 @@ static bool is_beating(struct omni_observer *observer) {
     return observer->silent_ns < OMNI_OWNER_DEAD_NS && !is_gone(observer);
 }
 
+/* Between machines the word may be a successor's, which has built, published and closed since the last
+ * look: where the epoch is the old one still, behind the fence, the goodbye was this publisher's. */
+static bool has_said_goodbye(const struct omni_observer *observer) {
+    if (omni_load_acquire(&observer->header->state) != OMNI_STATE_CLOSED)
+        return false;
+    if (!observer->ring.machines)
+        return true;
+    omni_fence_machines();
+    return !is_gone(observer);
+}
+
 enum omni_life omni_observer_life(struct omni_observer *observer) {
     bool lives = observer->ring.machines ? is_beating(observer)
                                          : omni_lock_is_held(observer->region.file) == 1;
     /* Asked in this order: a publisher says goodbye before it lets go. */
-    if (omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED)
+    if (has_said_goodbye(observer))
         return OMNI_LIFE_CLOSED;
     return lives ? OMNI_LIFE_OPEN : OMNI_LIFE_DIED;
 }
@@ -546,11 +557,15 @@ int omni_observer_ask_bell(struct omni_observer *observer, uint32_t peer, uint32
     omni_store_relaxed(&header->bell, OMNI_BELL_ASKED | peer << OMNI_BELL_PEER_SHIFT | vector);
     /* My word is there before I look: pairs with the publisher's fence before it looks. */
     omni_fence_machines();
+    bool news = omni_observer_version(observer) != observer->version;
+    bool closed = omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED;
+    /* All that was looked at is of this segment where the epoch still is. */
+    omni_fence_machines();
     if (is_gone(observer))
         return -ESTALE;
-    if (omni_observer_version(observer) != observer->version)
+    if (news)
         return -EAGAIN;
-    return omni_load_acquire(&observer->header->state) == OMNI_STATE_CLOSED ? -EPIPE : 0;
+    return closed ? -EPIPE : 0;
 }
 
 /* ---- facts ---- */

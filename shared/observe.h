@@ -76,7 +76,8 @@ enum omni_life {
     OMNI_LIFE_OPEN,   /* the publisher runs (or at least holds its lock; between machines: its
                          heartbeat changed within OMNI_OWNER_DEAD_NS, or was not watched so long) */
     OMNI_LIFE_CLOSED, /* it said goodbye */
-    OMNI_LIFE_DIED    /* it ended without a word */
+    OMNI_LIFE_DIED    /* it ended without a word; or the segment was built anew, and how it ended is
+                         not known (omni_observer_is_replaced) */
 };
 
 /* Attaches to segment `name`, or to the one at an address. Allocates. `problem` (may be NULL) gets a sentence on failure.

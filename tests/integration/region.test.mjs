@@ -2,16 +2,20 @@
 // and which of the kernel's means are never used (the two sides have no kernel in common). Real machines: tests/vm.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:fs";
 import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 
 import { askJson, run } from "./raw.mjs";
 import { awaitState, command, listed, openRegion, publishAt } from "./region.mjs";
 import { commandFor, connect, openPlace, Program, until } from "./support.mjs";
 
 const options = { timeout: 180_000 };
+const HOUR = "3600000000"; // in µs
 
 test("a robot in a region is shown like any other, through its death and its next life", options, async (t) => {
   const region = await openRegion(t);
@@ -207,6 +211,72 @@ test("dump says that its source ended, and with --follow goes on with the next o
     const ticks = program.stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line)).filter(({ tick }) => tick);
     for (const { tick, values } of ticks) assert.equal(values.counter, tick);
   }
+});
+
+test("a dump takes a successor's goodbye for what it is", options, async (t) => {
+  const region = await openRegion(t);
+  const first = await publishAt(region, "tests/programs/publisher", ["--period", HOUR, "--ticks", "1"]);
+  const dump = region.place.start("omni-observer", ["dump", region.address]);
+  await dump.says(/"tick":1,/);
+  // Looks again only when all is over: one has died, another has come, published and gone.
+  dump.child.kill("SIGSTOP");
+  await first.stop("SIGKILL");
+  const heir = region.place.start("omni-robot", ["--region", region.address, "--ticks", "1"]);
+  assert.deepEqual(await heir.ended, { code: 0, signal: null }, heir.stderr);
+  dump.child.kill("SIGCONT");
+  assert.equal((await dump.ended).code, 4, dump.stderr);
+  assert.match(dump.stderr, /another publisher has begun in its place/);
+});
+
+/** Starts a dump whose output nobody reads until rest() does: it stands still when the pipe is full. */
+async function dumpIntoPipe(t, { place, address }) {
+  const file = join(place.directory, "pipe");
+  await promisify(execFile)("mkfifo", [file]);
+  const pipe = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const end = await open(file, constants.O_WRONLY); // becomes a blocking one
+  const [command, ...words] = commandFor("omni-observer");
+  const child = spawn(command, [...words, "dump", address], { stdio: ["ignore", end.fd, "pipe"] });
+  await end.close();
+  const dump = { pid: child.pid, stdout: "", stderr: "" };
+  child.stderr.on("data", (bytes) => (dump.stderr += bytes));
+  const ended = once(child, "close");
+  t.after(async () => {
+    child.kill("SIGKILL");
+    await ended;
+    await pipe.close();
+  });
+  dump.written = async () => {
+    assert.equal(child.exitCode, null, dump.stderr);
+    return Number(/^wchar: (\d+)/m.exec(await readFile(`/proc/${child.pid}/io`, "utf8").catch(() => "wchar: 0"))[1]);
+  };
+  dump.rest = async () => {
+    let code;
+    void ended.then(([given]) => (code = given));
+    await until("all that is dumped", async () => {
+      const over = code !== undefined;
+      const { bytesRead, buffer } = await pipe.read().catch(() => ({ bytesRead: 0 }));
+      dump.stdout += bytesRead > 0 ? buffer.toString("utf8", 0, bytesRead) : "";
+      return bytesRead === 0 && over;
+    });
+    return code;
+  };
+  return dump;
+}
+
+test("a dump does not call closed what it could not read to its end", options, async (t) => {
+  const region = await openRegion(t);
+  const first = await publishAt(region, "tests/programs/publisher", ["--period", HOUR, "--slots", "1024", "--farewell", "1000"]);
+  const dump = await dumpIntoPipe(t, region);
+  await until("the first tick", async () => (await dump.written()) > 0);
+  // It finds the goodbye, and then cannot write all that came before it.
+  await first.stop();
+  await until("a full pipe", async () => (await dump.written()) > 50_000);
+  await publishAt(region);
+  assert.equal(await dump.rest(), 4, dump.stderr);
+  assert.match(dump.stderr, /another publisher has begun in its place/);
+  const ticks = dump.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.ok(ticks.length < 1001, `${ticks.length}`);
+  for (const [i, { tick, values }] of ticks.entries()) assert.deepEqual([tick, values.counter], [i + 1, i + 1]);
 });
 
 // ---- what the two sides have not in common ----

@@ -2,14 +2,15 @@
  * publisher.c - publishes made-up sources whose every value follows from the tick's number
  *
  *     publisher --name NAME [--layout a|b|hostile] [--period MICROSECONDS] [--directory DIR]
- *               [--ticks N] [--first-version N] [--wall-steps] [--certain-wake]
+ *               [--region ADDRESS] [--ticks N] [--first-version N] [--farewell N] [--slots N]
+ *               [--wall-steps] [--certain-wake]
  *
  * So a test knows what a page must show at tick 1,234. Layout `a` has one field of every kind, `b`
  * is another robot with the same name, `hostile` has markup wherever words may stand. Prints
- * "publishing" once the segment is there. SIGTERM closes it; after N ticks it stays, silent. With
- * --wall-steps its stamps are those of a machine whose wall clock is set while it runs: right at
- * first, from tick 40 on an hour behind, from tick 80 on a year ahead, from tick 120 on right again,
- * and so on.
+ * "publishing" once the segment is there. SIGTERM closes it, with --farewell after N more ticks that
+ * come all at once; after --ticks N it stays, silent. With --wall-steps its stamps are those of a
+ * machine whose wall clock is set while it runs: right at first, from tick 40 on an hour behind, from
+ * tick 80 on a year ahead, from tick 120 on right again, and so on.
  */
 #include <getopt.h>
 #include <math.h>
@@ -104,6 +105,8 @@ struct settings {
     const struct layout *layout;
     uint64_t period_ns;
     uint64_t ticks;
+    uint64_t farewell;
+    uint32_t slots;
     uint32_t first_version;
     bool wall_steps;
     bool certain_wake;
@@ -125,6 +128,8 @@ static struct settings read_settings(int count, char **words) {
                                             {"period", required_argument, NULL, 'p'},
                                             {"ticks", required_argument, NULL, 't'},
                                             {"first-version", required_argument, NULL, 'f'},
+                                            {"farewell", required_argument, NULL, 'e'},
+                                            {"slots", required_argument, NULL, 's'},
                                             {"wall-steps", no_argument, NULL, 'w'},
                                             {"certain-wake", no_argument, NULL, 'c'},
                                             {NULL, 0, NULL, 0}};
@@ -144,6 +149,10 @@ static struct settings read_settings(int count, char **words) {
             settings.ticks = strtoull(optarg, NULL, 10);
         else if (option == 'f')
             settings.first_version = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (option == 'e')
+            settings.farewell = strtoull(optarg, NULL, 10);
+        else if (option == 's')
+            settings.slots = (uint32_t)strtoul(optarg, NULL, 10);
         else if (option == 'w')
             settings.wall_steps = true;
         else if (option == 'c')
@@ -166,19 +175,24 @@ static struct omni_time stamp(const struct settings *settings, uint64_t tick) {
     return time;
 }
 
+static void publish_tick(struct omni_publisher *publisher, const struct settings *settings) {
+    uint64_t tick = omni_publisher_tick(publisher) + 1;
+    union any_status status = {0};
+    settings->layout->fill(&status, tick);
+    omni_publish_at(publisher, &status, stamp(settings, tick));
+}
+
 /* Until SIGTERM or SIGINT, which `ends` holds. */
 static void publish_ticks(struct omni_publisher *publisher, const struct settings *settings,
                           const sigset_t *ends) {
     const struct timespec period = {.tv_sec = (time_t)(settings->period_ns / 1000000000),
                                     .tv_nsec = (long)(settings->period_ns % 1000000000)};
-    for (uint64_t tick = 1; tick <= settings->ticks; tick++) {
-        union any_status status = {0};
-        settings->layout->fill(&status, tick);
-        omni_publish_at(publisher, &status, stamp(settings, tick));
+    int signal;
+    while (omni_publisher_tick(publisher) < settings->ticks) {
+        publish_tick(publisher, settings);
         if (sigtimedwait(ends, NULL, &period) > 0)
             return;
     }
-    int signal;
     sigwait(ends, &signal);
 }
 
@@ -193,6 +207,7 @@ int main(int count, char **words) {
     const struct omni_publisher_options options = {.directory = settings.directory,
                                                    .region = settings.region,
                                                    .period_ns = settings.period_ns,
+                                                   .slot_count = settings.slots,
                                                    .first_version = settings.first_version,
                                                    .certain_wake = settings.certain_wake};
     struct omni_publisher *publisher;
@@ -205,6 +220,8 @@ int main(int count, char **words) {
     puts("publishing");
     fflush(stdout);
     publish_ticks(publisher, &settings, &ends);
+    for (uint64_t i = 0; i < settings.farewell; i++)
+        publish_tick(publisher, &settings);
     omni_publisher_close(publisher);
     return 0;
 }

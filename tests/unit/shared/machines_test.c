@@ -859,6 +859,27 @@ static void a_segment_that_is_built_anew_is_stale(void **state) {
     omni_publisher_close(publisher);
 }
 
+/* Nobody looked while one died, and the next one began, ticked and closed. */
+static void a_successors_goodbye_is_not_the_predecessors(void **state) {
+    struct place place = place_in(*state);
+    pid_t first = start(publish_for_ever, &place);
+    await_tick(&place, 3);
+    struct omni_observer *observer = must_attach_at(&place, true);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_OPEN);
+    end(first, SIGKILL);
+    struct omni_publisher *second = must_open_at(&place);
+    publish_parcel(second);
+    omni_publisher_close(second);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_DIED);
+    assert_true(omni_observer_is_replaced(observer));
+    assert_int_equal(omni_observer_ask_bell(observer, 1, 0), -ESTALE);
+    omni_observer_detach(observer);
+    /* Its own goodbye it is to its own readers. */
+    observer = must_attach_at(&place, false);
+    assert_int_equal(omni_observer_life(observer), OMNI_LIFE_CLOSED);
+    omni_observer_detach(observer);
+}
+
 /* The old one was read far; the tries that come after the first find ticks of the new one. */
 static void a_new_ring_that_is_young_is_stale_for_who_was_far(void **state) {
     struct place place = place_in(*state);
@@ -1238,6 +1259,7 @@ int main(void) {
         TEST(life_is_told_by_the_heartbeat),
         TEST(who_did_not_look_has_seen_no_silence),
         TEST(a_segment_that_is_built_anew_is_stale),
+        TEST(a_successors_goodbye_is_not_the_predecessors),
         TEST(a_new_ring_that_is_young_is_stale_for_who_was_far),
         TEST(a_ring_that_nobody_cleared_is_stale),
         TEST(nobody_takes_one_segment_for_another),
