@@ -18,6 +18,7 @@
 #include "realtime.h"
 #include "sensor.h"
 #include "status.h"
+#include "vigil.h"
 
 enum { EXIT_STOPPED = 0, EXIT_BROKEN = 1, EXIT_REFUSED = 2 };
 
@@ -96,6 +97,11 @@ static int priority(const struct options *options) {
     return options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
 }
 
+/* On one kernel a lock tells that this robot lives. */
+static void begin_vigil(struct vigil *vigil, const struct session *session) {
+    vigil_begin(vigil, session->options->region != NULL ? session->publisher : NULL);
+}
+
 /* Returns 0 also where a signal came before the board was open: then there is none. */
 static int open_board(struct session *session) {
     const struct options *options = session->options;
@@ -108,13 +114,22 @@ static int open_board(struct session *session) {
         .driver_host = options->driver_host,
         .isolate_driver = options->isolate_driver,
         .stop = &stop,
-        .publisher = session->publisher,
     };
     struct omni_problem problem;
+    struct vigil vigil;
+    begin_vigil(&vigil, session);
     int error = session->kind->open(&session->board, &setup, &problem);
+    vigil_end(&vigil);
     if (error == -ECANCELED)
         return EXIT_STOPPED;
     return error < 0 ? refuse(problem.text) : 0;
+}
+
+static void close_board(struct session *session) {
+    struct vigil vigil;
+    begin_vigil(&vigil, session);
+    session->kind->close(session->board);
+    vigil_end(&vigil);
 }
 
 /* shm: is as good as none: that it has the robot's own name is checked where it is opened. */
@@ -198,8 +213,8 @@ static int start_sensor(struct session *session) {
                         priority(session->options));
 }
 
-/* The name is taken before the board is touched: a second robot must not move the first one's
- * motors. */
+/* The name is taken before the board is touched, and kept until it is closed: a second robot must not
+ * move the first one's motors. */
 static int run(struct session *session) {
     int status = open_lockstep(session);
     if (status != 0)
@@ -222,7 +237,7 @@ static int run(struct session *session) {
     if (has_sensor_thread(session))
         sensor_stop(&session->sensor);
 close_board:
-    session->kind->close(session->board);
+    close_board(session);
 close_publisher:
     omni_publisher_close(session->publisher);
 close_lockstep:

@@ -16,6 +16,7 @@
  *   cut                       tries to cut short each file that it finds open, but its log, and to take their
  *                             memory away: PROCESS cut N of M, where N could be cut
  *   punch                     takes the bytes out of them, which leaves their size: PROCESS punched N of M
+ *   hold-close                close() does not return while the file is there
  *   wild                      readings are 0, 19, 20, 4000 and 65535
  *   refuse                    set_motors() fails with EIO
  *
@@ -194,6 +195,8 @@ static int32_t recorder_set_motors(void *state, const struct omni_driver_powers 
 static void recorder_close(void *state) {
     (void)state;
     note("close");
+    while (shall("hold-close"))
+        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     (void)close(recorder.log);
 }
 
