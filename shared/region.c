@@ -428,6 +428,24 @@ static int check_is_memory(int file) {
     return -EMEDIUMTYPE;
 }
 
+/* Huge pages come whole: a mapping of a part of one is as long as the page, and can only be taken away,
+ * or covered by the guard, at that length. */
+static int whole_pages(int file, uint64_t *bytes) {
+    struct statfs facts;
+    if (fstatfs(file, &facts) < 0)
+        return -errno;
+    if (((unsigned long)facts.f_type & UINT32_MAX) != HUGETLBFS_MAGIC)
+        return 0;
+    uint64_t page = (uint64_t)facts.f_bsize;
+    *bytes = (*bytes + page - 1) / page * page;
+    return 0;
+}
+
+static int allocate_pages(int file, uint64_t *bytes) {
+    int error = whole_pages(file, bytes);
+    return error == 0 ? allocate(file, (size_t)*bytes) : error;
+}
+
 /* Under another name until it is whole: who comes meanwhile, and whoever comes after a crash, finds
  * either no file or a good one. */
 static int make_file(const struct omni_address *address,
@@ -437,9 +455,10 @@ static int make_file(const struct omni_address *address,
     int file = mkostemp(path, O_CLOEXEC);
     if (file < 0)
         return -errno;
+    uint64_t bytes = options->bytes_if_missing;
     int error = check_is_memory(file);
     if (error == 0)
-        error = allocate(file, (size_t)options->bytes_if_missing);
+        error = allocate_pages(file, &bytes);
     if (error == 0 && fchmod(file, options->mode != 0 ? options->mode : MODE_EVERYBODY_LOOKS) < 0)
         error = -errno;
     if (error == 0 && renameat2(AT_FDCWD, path, AT_FDCWD, address->path, RENAME_NOREPLACE) < 0)
@@ -470,9 +489,10 @@ static int open_file(const struct omni_address *address, int access,
 static int fill_empty(int file, const struct omni_region_options *options, uint64_t *bytes) {
     if (options->bytes_if_missing == 0)
         return -EAGAIN;
-    int error = allocate(file, (size_t)options->bytes_if_missing);
+    uint64_t made = options->bytes_if_missing;
+    int error = allocate_pages(file, &made);
     if (error == 0)
-        *bytes = options->bytes_if_missing;
+        *bytes = made;
     return error;
 }
 
@@ -512,6 +532,9 @@ static int map_shared(struct omni_region *region, int file, const struct omni_ad
         bytes = sizeof(struct omni_header);
     if (bytes > OMNI_SEGMENT_BYTES_MAX)
         bytes = OMNI_SEGMENT_BYTES_MAX;
+    error = whole_pages(file, &bytes);
+    if (error < 0)
+        return error;
     int protection = access == OMNI_ACCESS_READ ? PROT_READ : PROT_READ | PROT_WRITE;
     void *mapped = mmap(NULL, (size_t)bytes, protection, MAP_SHARED, file, (off_t)address->offset);
     if (mapped == MAP_FAILED)

@@ -5,6 +5,8 @@
 
 #include <linux/magic.h>
 #include <pthread.h>
+#include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
@@ -345,6 +347,138 @@ static void a_file_on_a_disk_is_refused(void **state) {
         return;
     }
     SKIP_BECAUSE("every directory that may be written here is one of memory");
+}
+
+/* ---- huge pages ---- */
+
+enum { HUGE_PAGES = 2, NO_MOUNT = 70, NO_MAPPING = 71 };
+#define HUGE_COUNT "/proc/sys/vm/nr_hugepages"
+
+static long read_number(const char *path) {
+    char text[32] = "";
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
+    if (file >= 0)
+        close(file);
+    return length > 0 ? strtol(text, NULL, 10) : -1;
+}
+
+static void write_number(const char *path, long number) {
+    char text[32];
+    int length = snprintf(text, sizeof text, "%ld", number);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return;
+    (void)!write(file, text, (size_t)length);
+    close(file);
+}
+
+/* Mounts them for this process alone. Returns the size of one; 0 where that cannot be. */
+static size_t mount_huge_pages(const char *directory) {
+    struct statfs facts;
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mkdir(directory, 0700) < 0 || mount("none", directory, "hugetlbfs", 0, NULL) < 0 ||
+        statfs(directory, &facts) < 0)
+        return 0;
+    return (size_t)facts.f_bsize;
+}
+
+/* An emulator may choose an address that does not suit them. */
+static bool maps_huge_pages(const char *path, size_t size) {
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    void *bytes =
+        file < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    unlink(path);
+    return bytes != MAP_FAILED && munmap(bytes, size) == 0;
+}
+
+static int mappings_of(const char *path) {
+    char line[PATH_MAX + 128];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+        count += strstr(line, path) != NULL;
+    if (maps != NULL)
+        fclose(maps);
+    return count;
+}
+
+/* 0, or what is wrong. */
+static int come_and_go(const struct place *place, size_t size) {
+    struct omni_stamp stamp;
+    struct parcel parcel;
+    struct stat facts;
+    struct omni_publisher *publisher = must_open_at(place);
+    publish_parcels(publisher, 3);
+    if (stat(place->path, &facts) < 0 || (size_t)facts.st_size % size != 0)
+        return 1;
+    for (int i = 0; i < 3; i++) {
+        struct omni_observer *observer = must_attach_at(place, true);
+        if (omni_observer_next(observer, &stamp, &parcel) < 0 || !parcel_is_whole(&parcel, 1))
+            return 2;
+        omni_observer_detach(observer);
+        if (mappings_of(place->path) != 1)
+            return 3;
+    }
+    omni_publisher_close(publisher);
+    if (mappings_of(place->path) != 0)
+        return 4;
+    struct omni_observer *observer = must_attach_at(place, true);
+    if (truncate(place->path, 0) < 0)
+        return 5;
+    if (omni_observer_next(observer, &stamp, &parcel) != -ESTALE ||
+        omni_observer_ask_bell(observer, 3, 1) != -ESTALE)
+        return 6;
+    omni_observer_detach(observer);
+    return mappings_of(place->path) == 0 ? 0 : 7;
+}
+
+static int use_huge_pages(void *context) {
+    struct place *place = context;
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(place->path, '/') - place->path),
+             place->path);
+    size_t size = mount_huge_pages(directory);
+    if (size == 0)
+        return NO_MOUNT;
+    if (!maps_huge_pages(place->path, size))
+        return NO_MAPPING;
+    if (omni_guard_install() < 0)
+        return 20;
+    int error = come_and_go(place, size);
+    /* Empty now, as if somebody had touched it. */
+    return error == 0 ? come_and_go(place, size) : 10 + error;
+}
+
+/* The machine's own number: no two tests change it at a time. Returns whether there were enough. */
+static bool with_huge_pages(struct place *place, int *status) {
+    int lock = open(HUGE_COUNT, O_RDONLY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) < 0) {
+        close(lock);
+        return false;
+    }
+    long before = read_number(HUGE_COUNT);
+    write_number(HUGE_COUNT, before + HUGE_PAGES);
+    bool given = read_number(HUGE_COUNT) >= before + HUGE_PAGES;
+    if (given)
+        *status = in_child(use_huge_pages, place);
+    write_number(HUGE_COUNT, before);
+    close(lock);
+    return given;
+}
+
+static void a_region_of_huge_pages_is_let_go_whole(void **state) {
+    struct place place;
+    int status = 0;
+    scratch_path(*state, "huge/region", place.path, sizeof place.path);
+    snprintf(place.address, sizeof place.address, "file:%s", place.path);
+    bool given = with_huge_pages(&place, &status);
+    if (!given || (WIFEXITED(status) && WEXITSTATUS(status) == NO_MOUNT))
+        SKIP_BECAUSE("this machine gives no huge pages");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_MAPPING)
+        SKIP_BECAUSE("huge pages cannot be mapped here");
+    assert_exit(status, 0);
 }
 
 static void who_may_write_is_bounded(void **state) {
@@ -1243,6 +1377,7 @@ int main(void) {
         TEST(a_file_appears_whole),
         TEST(an_empty_file_is_as_good_as_none),
         TEST(a_file_on_a_disk_is_refused),
+        TEST(a_region_of_huge_pages_is_let_go_whole),
         TEST(who_may_write_is_bounded),
         TEST(every_prefix_of_a_first_build_is_not_yet),
         TEST(half_a_segment_is_not_believed),
