@@ -9,6 +9,7 @@
   glib,
   iproute2,
   lcm,
+  libcap,
   nginx,
   nix,
   nodejs,
@@ -33,6 +34,7 @@ mkShell {
     glib
     iproute2
     lcm
+    libcap
     nginx
     nix
     nodejs

@@ -32,6 +32,11 @@ struct board {
 
 /* ---- opening ---- */
 
+/* Whether this program has privileges of its file (setcap, set-user-id, set-group-id). */
+static bool is_privileged(void) {
+    return getauxval(AT_SECURE) != 0;
+}
+
 /* Returns -errno with a sentence for what is there, but cannot be read as a file. */
 static int check_object(const char *path, const char *named, struct omni_problem *problem) {
     struct stat facts;
@@ -42,7 +47,8 @@ static int check_object(const char *path, const char *named, struct omni_problem
                         "--board driver:%s: this is a folder: name the driver's file in it, as in "
                         "--board driver:PATH.so",
                         named);
-    if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) < 0)
+    /* Asked for who will read it: for the caller, where a host does without such privileges. */
+    if (faccessat(AT_FDCWD, path, R_OK, is_privileged() ? 0 : AT_EACCESS) < 0)
         return complain(
             problem, -errno,
             "--board driver:%s: this user may not read it: make it readable (chmod a+r), "
@@ -88,10 +94,9 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
     return driver_remote_open(&board->remote, &settings, setup->period_ns, &program, problem);
 }
 
-/* A program with privileges of its file (setcap, set-user-id) runs no code that its caller chose: the
- * host has none of them. */
+/* With such privileges the robot runs no code that its caller chose: the host has none of them. */
 static bool may_load(const struct board_setup *setup) {
-    return !setup->isolate_driver && setup->driver_host == NULL && getauxval(AT_SECURE) == 0;
+    return !setup->isolate_driver && setup->driver_host == NULL && !is_privileged();
 }
 
 static int open_one(struct board *board, const struct board_setup *setup,

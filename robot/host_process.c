@@ -117,12 +117,14 @@ static bool is_realtime(void) {
     return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
-/* What the child is: no blocked signals, none ignored, a group of its own, ordinary scheduling. */
+/* What the child is: no blocked signals, none ignored, a group of its own, ordinary scheduling; and
+ * where the robot's file is set-user-id or set-group-id, its caller's: an exec keeps effective ids. */
 static int describe(posix_spawnattr_t *attributes) {
     sigset_t none;
     sigset_t all;
     struct sched_param parameter = {.sched_priority = 0};
-    short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                  POSIX_SPAWN_RESETIDS;
     sigemptyset(&none);
     sigfillset(&all);
     int error = posix_spawnattr_init(attributes);

@@ -58,7 +58,8 @@ int host_find(struct host_program *program, const struct cpu *cpu, bool is_own_c
 
 /* Starts it; under the emulator where the kernel cannot run it, or finds no libraries for it while
  * the emulator would (then program->emulated is set). It leads a process group of its own, so that
- * the terminal's Ctrl-C is the robot's alone, and never has the caller's real-time scheduling.
+ * the terminal's Ctrl-C is the robot's alone, and never has the caller's real-time scheduling. Its
+ * effective user and group are the caller's real ones: privileges of the robot's file end here.
  * The calling thread is its parent: it has to live as long (PR_SET_PDEATHSIG).
  * `file` becomes its descriptor DRIVER_CALL_FILE (driver_call.h); the caller's stays open.
  * Returns 0, or -errno with a sentence: nothing was started. */

@@ -272,19 +272,86 @@ test("a host gets real-time scheduling only when its driver is open, and no more
   assert.deepEqual(await robot.stop(), { code: 0, signal: null }, robot.stderr);
 });
 
-test("a robot with privileges of its file loads no driver into itself", options, async (t) => {
-  if (process.getuid() !== 0) return t.skip("only root can make a set-group-id program of another group here");
+/** A line of /proc/PID/status, in words. */
+async function statusOf(pid, name) {
+  const text = await readFile(`/proc/${pid}/status`, "utf8");
+  return new RegExp(`^${name}:\\s+(.*)$`, "m").exec(text)[1].split(/\s+/);
+}
+
+/** A robot's programs and a driver, where every user may run and read them. */
+async function openPublicPlace(t) {
   const place = await openPlace(t);
+  await chmod(place.directory, 0o777);
   for (const program of ["omni-robot", "omni-driver-host"]) await copyFile(join(BUILD, program), join(place.directory, program));
-  const copy = join(place.directory, "omni-robot");
-  await chown(copy, 0, 65534);
-  await chmod(copy, 0o2755);
-  const robot = place.start(relative(BUILD, copy), ["--directory", place.directory, "--board", `driver:${driver("recorder")}`,
-    "--driver-config", place.directory, "--ticks", "3"]);
-  assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
-  assert.match(robot.stderr, /open in process \d+/);
-  const log = await readFile(join(place.directory, "log"), "utf8");
-  assert.ok(!log.includes(`${robot.pid} `), log);
+  await copyFile(driver("recorder"), join(place.directory, "driver.so"));
+  for (const name of ["omni-robot", "omni-driver-host", "driver.so"]) await chmod(join(place.directory, name), 0o755);
+  return place;
+}
+
+const NOBODY = 65534;
+
+/** Starts the copy of the robot, with the driver beside it, as that user and group would. */
+function startAs(place, user, group, ...more) {
+  const words = ["setpriv", `--reuid=${user}`, `--regid=${group}`, "--clear-groups", join(place.directory, "omni-robot"),
+    "--directory", place.directory, "--board", `driver:${join(place.directory, "driver.so")}`, "--driver-config", place.directory, ...more];
+  return place.start(relative(BUILD, "/usr/bin/env"), words);
+}
+
+const four = (id) => Array(4).fill(String(id)); // real, effective, saved, of files
+
+// What the robot has (its effective ids), and what its host must not have. root is 0.
+const PRIVILEGES = [
+  ["a set-user-id bit", [0, 0, 0o4755], [NOBODY, NOBODY], { Uid: "0", Gid: String(NOBODY) }],
+  ["a set-group-id bit", [0, 0, 0o2755], [NOBODY, NOBODY], { Uid: String(NOBODY), Gid: "0" }],
+  ["both bits", [0, 0, 0o6755], [NOBODY, NOBODY], { Uid: "0", Gid: "0" }],
+  ["both bits, of users that are not root", [NOBODY - 2, NOBODY - 2, 0o6755], [NOBODY, NOBODY], { Uid: String(NOBODY - 2), Gid: String(NOBODY - 2) }],
+];
+
+for (const [what, [owner, group, mode], caller, effective] of PRIVILEGES)
+  test(`a robot with ${what} loads no driver into itself, and its host is its caller's`, options, async (t) => {
+    if (process.getuid() !== 0) return t.skip("only root can make programs of other users here");
+    const place = await openPublicPlace(t);
+    await chown(join(place.directory, "omni-robot"), owner, group);
+    await chmod(join(place.directory, "omni-robot"), mode);
+    const robot = startAs(place, ...caller);
+    const [, host] = await robot.says(/open in process (\d+)/, "stderr");
+    assert.notEqual(Number(host), robot.pid);
+    const [[, user], [, itsGroup]] = [await statusOf(robot.pid, "Uid"), await statusOf(robot.pid, "Gid")];
+    if (user === String(NOBODY) && itsGroup === user) return t.skip("the folder for tests is mounted nosuid");
+    assert.deepEqual({ Uid: user, Gid: itsGroup }, effective, "the robot has the privileges");
+    assert.deepEqual(await statusOf(host, "Uid"), four(caller[0]));
+    assert.deepEqual(await statusOf(host, "Gid"), four(caller[1]));
+    for (const set of ["CapPrm", "CapEff", "CapInh", "CapAmb"]) assert.deepEqual(await statusOf(host, set), ["0000000000000000"], set);
+    assert.doesNotMatch(await readFile(`/proc/${robot.pid}/maps`, "utf8"), /driver\.so/);
+    assert.match(await readFile(`/proc/${host}/maps`, "utf8"), /driver\.so/);
+    assert.deepEqual(await robot.stop(), { code: 0, signal: null }, robot.stderr);
+    return undefined;
+  });
+
+test("a robot with capabilities of its file loads no driver into itself, and its host has none", options, async (t) => {
+  if (process.getuid() !== 0) return t.skip("only root can give capabilities to a file");
+  const place = await openPublicPlace(t);
+  const refused = spawnSync("setcap", ["cap_sys_nice,cap_ipc_lock+ep", join(place.directory, "omni-robot")], { encoding: "utf8" });
+  if (refused.status !== 0) return t.skip(`no file can be given capabilities here: ${refused.error?.message ?? refused.stderr}`);
+  const robot = startAs(place, NOBODY, NOBODY);
+  const [, host] = await robot.says(/open in process (\d+)/, "stderr");
+  assert.notEqual(Number(host), robot.pid);
+  const [itsOwn] = await statusOf(robot.pid, "CapEff");
+  if (/^0+$/.test(itsOwn)) return t.skip("the folder for tests is mounted nosuid");
+  assert.equal(itsOwn, "0000000000804000", "the robot has CAP_SYS_NICE and CAP_IPC_LOCK");
+  for (const set of ["CapPrm", "CapEff", "CapInh", "CapAmb"]) assert.deepEqual(await statusOf(host, set), ["0000000000000000"], set);
+  assert.deepEqual(await robot.stop(), { code: 0, signal: null }, robot.stderr);
+  return undefined;
+});
+
+test("what the robot may read and its caller may not is no driver", options, async (t) => {
+  if (process.getuid() !== 0) return t.skip("only root can make programs of other users here");
+  const place = await openPublicPlace(t);
+  await chmod(join(place.directory, "omni-robot"), 0o4755);
+  await chmod(join(place.directory, "driver.so"), 0o600);
+  const robot = startAs(place, NOBODY, NOBODY, "--ticks", "3");
+  assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
+  assert.match(robot.stderr, /^--board driver:\S+driver\.so: this user may not read it: make it readable \(chmod a\+r\), or start the robot as another user\n$/);
 });
 
 test("a robot that was told to ignore its children's ends hears of them all the same", options, async (t) => {

@@ -54,6 +54,7 @@ let
     "glib"
     "iproute2"
     "lcm"
+    "libcap"
     "libmicrohttpd"
     "libsndfile"
     "libuv"
