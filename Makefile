@@ -255,8 +255,11 @@ install: programs
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	@$(MAKE) --no-print-directory install-driver-host
 
-# What omni-robot starts for drivers of that CPU; beside a robot of any other.
-install-driver-host: $(DRIVER_HOST)
-	install -D -m 755 $(DRIVER_HOST) $(DESTDIR)$(PREFIX)/lib/omniscient/$(ARCH:armv7l=armv7)/omni-driver-host
+# What omni-robot starts for drivers of that CPU; beside a robot of any other. The folder is the CPU's that it was made
+# for, by which the robot looks for it: CC may be a packager's, for another CPU, and a 64-bit kernel may have a 32-bit
+# Debian. A CPU that takes no drivers keeps its own name.
+install-driver-host: $(DRIVER_HOST) | $(BUILD)/include/omni
+	cpu=$$(CC='$(CC) $(TARGET_FLAGS) -I$(BUILD)/include' scripts/cpu-of $(DRIVER_HOST)) || cpu=$(ARCH); \
+	install -D -m 755 $(DRIVER_HOST) "$(DESTDIR)$(PREFIX)/lib/omniscient/$$cpu/omni-driver-host"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -10,6 +10,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { elf } from "./cpus.mjs";
 import { LAUNCHER, badDays, driver, goodDays, hangingIn, isAlive, mayBeRealtime, pathOf, schedulingOf, startSession } from "./driver_scenarios.mjs";
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
@@ -21,15 +22,6 @@ const apart = { name: "a driver kept apart", isHosted: true, args: ["--isolate-d
 goodDays(inside, options);
 goodDays(apart, options);
 badDays(apart, options);
-
-/** The first bytes of a shared object for some CPU. */
-function elf({ width = 2, order = 1, machine, type = 3 }) {
-  const bytes = Buffer.alloc(64);
-  bytes.write("\x7fELF", "latin1");
-  bytes.set([width, order, 1], 4);
-  for (const [at, value] of [[16, type], [18, machine]]) order === 1 ? bytes.writeUInt16LE(value, at) : bytes.writeUInt16BE(value, at);
-  return bytes;
-}
 
 const REFUSALS = [
   ["what is not there", undefined, /^--board driver:\S+driver\.so: No such file or directory: type the path of the driver's \.so file\n$/],

@@ -2,11 +2,15 @@
 // this machine cannot run it. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { copyFile, mkdir } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 
-import { lacking } from "./cpus.mjs";
+import { lacking, tripletOf } from "./cpus.mjs";
 import { LAUNCHER, badDays, driver, goodDays, pathOf } from "./driver_scenarios.mjs";
-import { openPlace } from "./support.mjs";
+import { BUILD, ROOT, openPlace } from "./support.mjs";
 
 const FILES = ["omni-driver-host", "tests/drivers/recorder.so"];
 const options = (...archs) => ({
@@ -40,3 +44,18 @@ test("a robot that is emulated itself tells of the emulator that its driver need
   assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
   assert.match(robot.stderr, /^this CPU cannot run programs for armv7, and there is no qemu-arm: install it \(Debian: qemu-user\)\n$/m);
 });
+
+for (const arch of ["armv7", "aarch64"])
+  test(`what a compiler for ${arch} has made is installed where a robot finds it, whatever this machine is`, options(arch), async (t) => {
+    const place = await openPlace(t);
+    const [image, sysroot] = [join(place.directory, "image"), join(ROOT, "build/sysroot", arch)];
+    // No ARCH: CC alone says what for. All is made already.
+    await promisify(execFile)("make", ["-C", ROOT, "-o", `build/${arch}/omni-driver-host`, "install-driver-host", `BUILD=build/${arch}`,
+      `CC=${tripletOf(arch)}-gcc --sysroot=${sysroot}`, `DESTDIR=${image}`, "PREFIX=/usr"]);
+    await mkdir(join(image, "usr/bin"));
+    await copyFile(join(BUILD, "omni-robot"), join(image, "usr/bin/omni-robot"));
+    const args = ["--directory", place.directory, "--board", `driver:${driver("recorder", arch)}`, "--driver-config", place.directory, "--ticks", "3"];
+    const robot = place.start(relative(BUILD, join(image, "usr/bin/omni-robot")), args, { env: { QEMU_LD_PREFIX: sysroot } });
+    assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+    assert.match(robot.stderr, new RegExp(`open in process \\d+ \\(${arch}, qemu-`));
+  });

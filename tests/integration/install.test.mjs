@@ -3,12 +3,13 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { access, constants, copyFile, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
+import { elf } from "./cpus.mjs";
 import { ask } from "./raw.mjs";
 import { BUILD, openPlace, until } from "./support.mjs";
 
@@ -57,6 +58,51 @@ test("make install puts everything below DESTDIR, and a program builds against i
   const args = ["--board", `driver:${driver}`, "--driver-config", "900", "--isolate-driver", "--directory", place.directory, "--ticks", "5"];
   const { stderr } = await run(join(image, "usr/bin/omni-robot"), args);
   assert.match(stderr, /open in process \d+/);
+});
+
+// What has no ARCH: a packager's CC for another CPU; a 32-bit Debian, whose CC makes what it runs, on a 64-bit kernel, which
+// says its own name. A file's head stands in for what such a CC has made.
+const BUILDS = [
+  [{ machine: 183 }],
+  [{ machine: 40, width: 1 }],
+  [{ machine: 40, width: 1 }, "MACHINE=aarch64"],
+  [{ machine: 40, width: 1 }, "MACHINE=armv7l"],
+  [{ machine: 3, width: 1 }],
+  [{ machine: 3, width: 1 }, "MACHINE=i686"],
+  [{ machine: 62 }],
+  [{ machine: 243 }],
+  [{ machine: 22, order: 2 }],
+];
+
+test("make installs the host program where the robot looks for it: by the CPU that it was made for", options, async (t) => {
+  for (const [cpu, ...variables] of BUILDS) {
+    const place = await openPlace(t);
+    const [image, made, driver] = ["image", "omni-driver-host", "driver.so"].map((name) => join(place.directory, name));
+    for (const file of [made, driver]) await writeFile(file, elf(cpu), { mode: 0o755 });
+    await mkdir(join(image, "usr/bin"), { recursive: true });
+    await copyFile(join(BUILD, "omni-robot"), join(image, "usr/bin/omni-robot"));
+    const asked = async () => {
+      const args = ["--directory", place.directory, "--board", `driver:${driver}`, "--isolate-driver"];
+      const robot = place.start(relative(BUILD, join(image, "usr/bin/omni-robot")), args, { env: { PATH: place.directory } });
+      assert.deepEqual(await robot.ended, { code: 2, signal: null });
+      return robot.stderr;
+    };
+    const [, name] = /\bis for (\w+), /.exec(await asked());
+    await run("make", ["-C", ROOT, "-o", made, "install-driver-host", `DRIVER_HOST=${made}`, `BUILD=${BUILD}`, `DESTDIR=${image}`, "PREFIX=/usr", ...variables]);
+    assert.deepEqual(await readdir(join(image, "usr/lib/omniscient")), [name], `${JSON.stringify(cpu)} ${variables}`);
+    await access(join(image, "usr/lib/omniscient", name, "omni-driver-host"), constants.X_OK);
+    assert.doesNotMatch(await asked(), /there is no omni-driver-host/, name);
+  }
+});
+
+test("a CPU that takes no drivers has the host program installed under the machine's name, and is told", options, async (t) => {
+  const place = await openPlace(t);
+  const made = join(place.directory, "omni-driver-host");
+  await writeFile(made, elf({ machine: 258 }), { mode: 0o755 });
+  const { stderr } = await run("make", ["-C", ROOT, "-o", made, "install-driver-host", `DRIVER_HOST=${made}`, `BUILD=${BUILD}`,
+    `DESTDIR=${place.directory}`, "PREFIX=/usr", "MACHINE=loongarch64"]);
+  assert.match(stderr, /^cpu-of: \S+ is for a CPU that omni-robot takes no drivers for \(ELF machine 258\)$/m);
+  await access(join(place.directory, "usr/lib/omniscient/loongarch64/omni-driver-host"), constants.X_OK);
 });
 
 const ROVER = `

@@ -4,12 +4,14 @@
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { arch, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+
+import { elf } from "../integration/cpus.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BUILD = join(ROOT, process.env.OMNI_BUILD ?? `build/${{ x64: "x86_64", arm64: "aarch64" }[arch()] ?? arch()}`);
@@ -133,6 +135,19 @@ test("what the package takes along is enough for make, without npm", options, as
   assert.deepEqual(await planned(copy), await planned(ROOT), "the same is compiled");
   await run("make", ["-C", copy, "build/page/assets.h", ...named]);
   assert.equal(await readFile(join(copy, "build/page/assets.h"), "utf8"), await read("build/page/assets.h"), "the same page, to the byte");
+});
+
+test("a package for another CPU has its host program where the robot there looks for it", options, async (t) => {
+  const flake = await openFlake(t);
+  const out = join(flake.directory, "out");
+  const made = join(flake.directory, "omni-driver-host");
+  for (const [name, cpu] of [["aarch64", { machine: 183 }], ["armv7", { machine: 40, width: 1 }]]) {
+    // As stdenv calls it, with a stand-in for what its compiler has made.
+    const flags = JSON.parse(await flake.nix(["eval", "--json", `path:${flake.source}#packages.${SYSTEM}.${name}.makeFlags`]));
+    await writeFile(made, elf(cpu), { mode: 0o755 });
+    await run("make", ["-C", flake.source, "-o", made, "install-driver-host", `DRIVER_HOST=${made}`, ...flags], { env: { ...env, out: join(out, name) } });
+    assert.deepEqual(await readdir(join(out, name, "lib/omniscient")), [name]);
+  }
 });
 
 /** What the module makes of settings. */
