@@ -3,15 +3,19 @@
 // be told so. `scripts/test foreign` builds what is needed; what is not built is skipped by name.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { execFile, spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join, relative } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 
-import { lacking } from "./cpus.mjs";
+import { emulatorOf, lacking } from "./cpus.mjs";
 import { ask, askJson } from "./raw.mjs";
-import { connect, openPlace, until, used } from "./support.mjs";
+import { BUILD, ROOT, connect, openPlace, until, used } from "./support.mjs";
+
+const run = promisify(execFile);
 
 const LITTLE = ["armv7", "aarch64"];
 const BIG = "s390x";
@@ -169,6 +173,57 @@ for (const arch of LITTLE) {
     assert.deepEqual(await observer.stop(), { code: 0, signal: null });
   });
 }
+
+/* ---- make run ---- */
+
+/** The processes that have this folder in their environment; those that are gone while they are looked at are not there. */
+async function startedIn(directory) {
+  const ids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const texts = await Promise.all(ids.map((id) => readFile(`/proc/${id}/environ`, "latin1").catch(() => "")));
+  return ids.filter((_, i) => texts[i].split("\0").includes(`OMNI_DIRECTORY=${directory}`));
+}
+
+for (const arch of LITTLE)
+  test(`make run ARCH=${arch} starts both under the emulator, prints a link to a page that lives, and leaves nothing behind`, options(arch), async (t) => {
+    const planned = await run("make", ["-C", ROOT, "--dry-run", "--no-print-directory", "-o", "all", "run", `ARCH=${arch}`, "LISTEN=127.0.0.1:0"]);
+    const [, script, ...words] = /^(scripts\/run) (\S+) (--listen) (\S+)\n$/.exec(planned.stdout);
+    assert.equal(words[0], `build/${arch}`);
+
+    let place;
+    t.after(async () => { // before its place is closed, which waits for all that hold its pipes
+      for (const id of await startedIn(place?.directory)) process.kill(id, "SIGKILL");
+    });
+    place = await openPlace(t);
+    const both = place.start(relative(BUILD, join(ROOT, script)), [join(ROOT, words[0]), ...words.slice(1)], { env: { OMNI_DIRECTORY: place.directory } });
+    const [link] = await both.says(/http:\/\/\S+(?=\n)/);
+    const page = await fetch(link);
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<!doctype html>/);
+    const { host } = new URL(link);
+    const client = await connect(t, { address: host });
+    const isStatus = ({ op, source }) => op === "status" && source === "robot";
+    const first = await client.wait(isStatus);
+    await client.wait((message) => isStatus(message) && message.tick > first.tick + 10, "ticks count");
+    const statuses = client.all("status");
+    statuses.slice(1).forEach(({ tick }, i) => assert.ok(tick > statuses[i].tick, `${tick} after ${statuses[i].tick}`));
+    assert.equal(typeof first.values.direction, "number");
+
+    // Both are that CPU's, not this one's.
+    const running = await startedIn(place.directory);
+    const machines = await Promise.all(running.map(async (id) => {
+      const [program, ...rest] = (await readFile(`/proc/${id}/cmdline`, "utf8")).split("\0");
+      return rest.some((word) => word === join(ROOT, words[0], "omni-robot") || word === join(ROOT, words[0], "omni-observer")) ? basename(program) : undefined;
+    }));
+    assert.deepEqual(machines.filter(Boolean), Array(2).fill(emulatorOf(arch)));
+
+    both.child.kill("SIGINT");
+    await until("it ends", () => !both.isRunning);
+    assert.deepEqual(await startedIn(place.directory), []);
+    assert.deepEqual(await both.ended, { code: 0, signal: null }, both.stderr);
+    await assert.rejects(fetch(link), "the observer has ended");
+    const list = await output(place, undefined, "omni-observer", "list", "--json", "--directory", place.directory);
+    assert.equal(JSON.parse(list.stdout).reason, "closed", "the robot said goodbye");
+  });
 
 /* ---- waiting costs nothing ---- */
 
