@@ -173,26 +173,39 @@ test("a robot with a driver leaves nothing behind but its segment", options, asy
   assert.deepEqual(left.sort(), ["omni-lock.robot", "omni-sleepers.robot", "omni.robot"]);
 });
 
+/** The system calls with which a thread may wait, or have to do with processes. */
+const WAITS = ["futex", "nanosleep", "poll", "ppoll", "select", "pselect6", "wait4", "waitid", "kill", "tgkill", "vfork", "clone", "clone3", "execve"];
+
 // How long a busy machine makes a wait says nothing; how long the loop asked to wait does.
-for (const [hz, most] of [[10, 5_000_000], [100, 5_000_000], [1000, 500_000]])
-  test(`at ${hz} Hz the loop never asks to wait for longer than ${most / 1e6} ms for a driver that hangs`, options, async (t) => {
+for (const [what, name, hz, most, told] of [
+  ["hangs", "hang", 10, 5_000_000, /its host did not answer and is ended/],
+  ["hangs", "hang", 100, 5_000_000, /its host did not answer and is ended/],
+  ["hangs", "hang", 1000, 500_000, /its host did not answer and is ended/],
+  ["crashes", "crash", 100, 5_000_000, /its host was killed by signal 6 /],
+  ["crashes whenever it is opened", "crash-open", 100, 5_000_000, /its host was killed by signal 6 .*next try in 0\.1 s/],
+])
+  test(`at ${hz} Hz the loop never asks to wait for longer than ${most / 1e6} ms for a driver that ${what}, nor for its host`, options, async (t) => {
     const refused = spawnSync("strace", ["-f", "-o", "/dev/null", "true"], { encoding: "utf8" });
     if (refused.status !== 0) return t.skip(`no program can be traced here: ${refused.error?.message ?? refused.stderr}`);
     const place = await openPlace(t);
-    await writeFile(join(place.directory, "hang"), "");
+    await writeFile(join(place.directory, name), "");
     const log = join(place.directory, "trace");
-    const robot = place.start(relative(BUILD, "/usr/bin/env"), ["strace", "-f", "-e", "trace=execve,futex", "-o", log, join(BUILD, "omni-robot"),
-      "--directory", place.directory, "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver",
+    const robot = place.start(relative(BUILD, "/usr/bin/env"), ["strace", "-f", "-e", `trace=${WAITS.map((call) => `?${call}`)}`, "-o", log,
+      join(BUILD, "omni-robot"), "--directory", place.directory, "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory, "--isolate-driver",
       "--tick-hz", String(hz), "--ticks", String(hz)]);
     assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
-    assert.match(robot.stderr, /its host did not answer and is ended/);
+    assert.match(robot.stderr, told);
     const lines = (await readFile(log, "utf8")).split("\n");
     const loop = /^\d+ /.exec(lines[0])[0]; // the robot's first thread
+    const [, ...calls] = lines.filter((line) => line.startsWith(loop)).map((line) => line.slice(loop.length).trim());
     // The hand-off's words are shared with another process; what threads of one process wait for is private.
-    const waits = lines.flatMap((line) => (line.startsWith(loop) ? [/FUTEX_WAIT, \d+, \{tv_sec=(\d+), tv_nsec=(\d+)\}/.exec(line)] : [])).filter(Boolean);
+    const waits = calls.flatMap((call) => [/FUTEX_WAIT, \d+, \{tv_sec=(\d+), tv_nsec=(\d+)\}/.exec(call)]).filter(Boolean);
     const asked = waits.map(([, seconds, nanoseconds]) => Number(seconds) * 1e9 + Number(nanoseconds));
     assert.ok(asked.every((wait) => wait <= most), `${asked}`);
     if (hz === 10) assert.ok(asked.length > 0, "it does wait"); // at 1000 Hz a busy machine may leave nothing of the time
+    // Others start hosts, wait for their ends, and are not waited for: it starts threads, and awaits theirs when all is over.
+    const others = calls.filter((call) => !/^(futex\(|<\.\.\.|---|\+\+\+|clone3?\(.*CLONE_THREAD)/.test(call) || /FUTEX_WAIT_BITSET_PRIVATE/.test(call));
+    assert.deepEqual(others, []);
   });
 
 test("robots of one name, each on its region, have hosts of their own; and end at once while their drivers open", options, async (t) => {
