@@ -29,7 +29,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <omni/publish.h>
 #include <omni/schema.h>
 
 #include "behaviour.h"
@@ -51,9 +50,8 @@ struct board_setup {
     const char *driver_config; /* board_driver.c only, as these below: text for the driver */
     const char *driver_host;   /* the host program, or NULL: look for it */
     bool isolate_driver;       /* in a process of its own in any case */
-    /* For an open() that has to wait long; each may be NULL. */
-    const volatile sig_atomic_t *stop; /* set by a signal handler: give up, -ECANCELED */
-    struct omni_publisher *publisher;  /* of the calling thread: shows life meanwhile */
+    /* Or NULL; set by a signal handler: an open() that has to wait long gives up, -ECANCELED. */
+    const volatile sig_atomic_t *stop;
 };
 
 struct board_kind {

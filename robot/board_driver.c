@@ -81,7 +81,6 @@ static int open_remote(struct board *board, const struct board_setup *setup, con
         .config = setup->driver_config,
         .priority = setup->priority,
         .stop = setup->stop,
-        .publisher = setup->publisher,
     };
     if (cpu->order != own->order)
         return complain(problem, -ENOEXEC,

@@ -21,11 +21,8 @@
 /* A host that serves for so long has recovered. */
 #define RECOVERED_NS PAUSE_MOST_NS
 
-/* Between two looks at the child while its first answer is awaited. */
+/* Between two looks while a first answer is awaited: at the child, at the word that stops. */
 #define LOOK_NS (10 * CLOCK_NS_A_MILLISECOND)
-
-/* Between two signs of life while the first host is awaited. */
-#define BEAT_NS (10 * CLOCK_NS_A_MILLISECOND)
 
 /* For a driver's close(), and for a host that is to end by itself. */
 #define PATIENCE_NS CLOCK_NS_A_SECOND
@@ -374,9 +371,7 @@ static int await_first_try(struct driver_keeper *keeper) {
     while (sem_trywait(&keeper->tried) < 0) {
         if (settings->stop != NULL && *settings->stop != 0)
             return -ECANCELED;
-        if (settings->publisher != NULL)
-            omni_publisher_beat(settings->publisher);
-        (void)clock_sleep_until(clock_now_ns() + BEAT_NS);
+        (void)clock_sleep_until(clock_now_ns() + LOOK_NS);
     }
     return 0;
 }

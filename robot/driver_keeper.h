@@ -32,7 +32,6 @@
 #include <stdint.h>
 
 #include <omni/handoff.h>
-#include <omni/publish.h>
 
 #include "driver_call.h"
 #include "host_process.h"
@@ -45,9 +44,8 @@ struct driver_keeper_settings {
     const char *config; /* for its open() */
     int priority;       /* of the thread, SCHED_FIFO; the host gets one less once its driver is
                             open. 0: ordinary */
-    /* Both for the time that driver_keeper_start() waits; each may be NULL. */
-    const volatile sig_atomic_t *stop; /* set by a signal handler: wait no longer */
-    struct omni_publisher *publisher;  /* of the calling thread: shows life meanwhile */
+    /* Or NULL; set by a signal handler: driver_keeper_start() waits no longer. */
+    const volatile sig_atomic_t *stop;
 };
 
 enum driver_keeper_borrower { BORROWER_NONE, BORROWER_LOOP };
