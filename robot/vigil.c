@@ -2,11 +2,13 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "clock.h"
 
 /* Locked memory is precious (--realtime). */
-#define STACK_BYTES ((size_t)64 * 1024)
+#define STACK_BYTES ((size_t)256 * 1024)
 
 #define BEAT_NS (10 * CLOCK_NS_A_MILLISECOND)
 
@@ -35,8 +37,15 @@ void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher) {
     *vigil = (struct vigil){.publisher = publisher};
     if (publisher == NULL || pthread_attr_init(&attributes) != 0)
         return;
-    if (pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0)
-        vigil->runs = create_without_signals(vigil, &attributes) == 0;
+    int error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (error == 0)
+        error = create_without_signals(vigil, &attributes);
+    vigil->runs = error == 0;
+    if (error != 0)
+        (void)fprintf(stderr,
+                      "no thread can show life while the board opens or closes (%s): if that takes "
+                      "two seconds, another robot may begin in this one's region\n",
+                      strerror(error));
     (void)pthread_attr_destroy(&attributes);
 }
 

@@ -29,8 +29,8 @@ struct vigil {
     _Atomic bool over;
 };
 
-/* Starts the thread, which has the publisher to itself until vigil_end(). Where `publisher` is NULL, or
- * there can be no thread, nobody shows life. */
+/* Starts the thread, which has the publisher to itself until vigil_end(). Where `publisher` is NULL
+ * nobody shows life; nor where there can be no thread, which is told on stderr. */
 void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher);
 
 /* Ends the thread, within some 10 ms. */

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { elf } from "./cpus.mjs";
-import { LAUNCHER, badDays, driver, goodDays, hangingIn, isAlive, mayBeRealtime, pathOf, schedulingOf, startSession } from "./driver_scenarios.mjs";
+import { LAUNCHER, badDays, driver, goodDays, hangingIn, isAlive, keepsItsRegion, mayBeRealtime, pathOf, schedulingOf, startSession } from "./driver_scenarios.mjs";
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
@@ -231,37 +231,7 @@ test("robots of one name, each on its region, have hosts of their own; and end a
   for (const host of hosts) assert.equal(isAlive(host), false);
 });
 
-test("a robot keeps its region while its driver, in the robot itself, takes long to open or to close", options, async (t) => {
-  const place = await openPlace(t);
-  const region = `file:${join(place.directory, "region")}`;
-  const log = () => readFile(join(place.directory, "log"), "utf8").catch(() => "");
-  const start = () => place.start("omni-robot", ["--region", region, "--board", `driver:${driver("recorder")}`, "--driver-config", place.directory]);
-  // Longer than it takes to be dead for others.
-  const isKept = async () => {
-    await sleep(2500);
-    const second = place.start("omni-robot", ["--region", region, "--ticks", "3"]);
-    assert.deepEqual(await second.ended, { code: 2, signal: null }, second.stderr);
-    assert.match(second.stderr, /its publisher lives/);
-  };
-  await writeFile(join(place.directory, "hang-open"), "");
-  const first = start();
-  await until("it opens", async () => (await log()).includes("hang\n"));
-  await isKept();
-  await first.stop("SIGKILL");
-
-  await rm(join(place.directory, "hang-open"));
-  await writeFile(join(place.directory, "hold-close"), "");
-  const robot = start();
-  await robot.says(/runs: /, "stderr");
-  robot.child.kill("SIGTERM");
-  await until("it closes", async () => (await log()).includes("close\n"));
-  const observer = place.start("omni-observer", ["dump", region]);
-  await isKept();
-  assert.ok(observer.isRunning, observer.stderr);
-  await rm(join(place.directory, "hold-close"));
-  assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
-  assert.deepEqual(await observer.ended, { code: 0, signal: null }, observer.stderr);
-});
+keepsItsRegion({ name: "a robot" }, options);
 
 test("a host gets real-time scheduling only when its driver is open, and no more than its bounds", options, async (t) => {
   if (!mayBeRealtime()) return t.skip("robots may not run in real time here");

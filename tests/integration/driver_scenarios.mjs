@@ -8,6 +8,7 @@ import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
@@ -437,5 +438,41 @@ export function badDays(plain, options) {
     session.robot.child.kill("SIGTERM");
     assert.deepEqual(await session.robot.ended, { code: 0, signal: null });
     assert.equal(isAlive(session.host), false);
+  });
+}
+
+/** kind: { name, arch (driver's), robotArch } of a driver in the robot itself. */
+export function keepsItsRegion(kind, options) {
+  test(`${kind.name} keeps its region while its driver, in the robot itself, takes long to open or to close`, options, async (t) => {
+    const place = await openPlace(t);
+    const region = `file:${join(place.directory, "region")}`;
+    const log = () => readFile(join(place.directory, "log"), "utf8").catch(() => "");
+    const args = ["--region", region, "--board", `driver:${driver("recorder", kind.arch)}`, "--driver-config", place.directory];
+    const start = () => place.start("omni-robot", args, { arch: kind.robotArch });
+    // Longer than it takes to be dead for others.
+    const isKept = async () => {
+      await sleep(2500);
+      const second = place.start("omni-robot", ["--region", region, "--ticks", "3"]);
+      assert.deepEqual(await second.ended, { code: 2, signal: null }, second.stderr);
+      assert.match(second.stderr, /its publisher lives/);
+    };
+    await writeFile(join(place.directory, "hang-open"), "");
+    const first = start();
+    await until("it opens", async () => (await log()).includes("hang\n"));
+    await isKept();
+    await first.stop("SIGKILL");
+
+    await rm(join(place.directory, "hang-open"));
+    await writeFile(join(place.directory, "hold-close"), "");
+    const robot = start();
+    await robot.says(/runs: /, "stderr");
+    robot.child.kill("SIGTERM");
+    await until("it closes", async () => (await log()).includes("close\n"));
+    const observer = place.start("omni-observer", ["dump", region]);
+    await isKept();
+    assert.ok(observer.isRunning, observer.stderr);
+    await rm(join(place.directory, "hold-close"));
+    assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
+    assert.deepEqual(await observer.ended, { code: 0, signal: null }, observer.stderr);
   });
 }

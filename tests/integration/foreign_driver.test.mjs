@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 
 import { lacking, tripletOf } from "./cpus.mjs";
-import { LAUNCHER, badDays, driver, goodDays, pathOf } from "./driver_scenarios.mjs";
+import { LAUNCHER, badDays, driver, goodDays, keepsItsRegion, pathOf } from "./driver_scenarios.mjs";
 import { BUILD, ROOT, openPlace } from "./support.mjs";
 
 const FILES = ["omni-driver-host", "tests/drivers/recorder.so"];
@@ -27,6 +27,8 @@ for (const arch of ["armv7", "aarch64"]) {
 // What this is for: an old vendor's library of 32 bits, and a robot of 64. Both are emulated here.
 goodDays({ name: "a driver for armv7 in a robot on aarch64", arch: "armv7", robotArch: "aarch64", isHosted: true }, options("armv7", "aarch64"));
 goodDays({ name: "a driver for aarch64 in a robot on aarch64", arch: "aarch64", robotArch: "aarch64", isHosted: false }, options("aarch64"));
+
+for (const arch of ["armv7", "aarch64"]) keepsItsRegion({ name: `a robot on ${arch}`, arch, robotArch: arch }, options(arch));
 
 test("an emulator without that CPU's libraries is told, at once", options("armv7"), async (t) => {
   const place = await openPlace(t);
