@@ -137,7 +137,7 @@ deploy:
 
 test:
 	@scripts/deps page build test
-	@for arch in armv7 aarch64 s390x; do scripts/deps cross $$arch || true; done
+	@for arch in $(filter-out $(MACHINE:armv7l=armv7),armv7 aarch64 s390x x86_64); do scripts/deps cross $$arch || true; done
 	@scripts/deps vm || true
 	@$(MAKE) --no-print-directory programs
 	@scripts/test
@@ -259,7 +259,7 @@ install: programs
 # for, by which the robot looks for it: CC may be a packager's, for another CPU, and a 64-bit kernel may have a 32-bit
 # Debian. A CPU that takes no drivers keeps its own name.
 install-driver-host: $(DRIVER_HOST) | $(BUILD)/include/omni
-	cpu=$$(CC='$(CC) $(TARGET_FLAGS) -I$(BUILD)/include' scripts/cpu-of $(DRIVER_HOST)) || cpu=$(ARCH); \
+	cpu=$$(CC='$(CC) $(TARGET_FLAGS) -I$(BUILD)/include' scripts/cpu-of $(DRIVER_HOST)) || cpu=$(ARCH:armv7l=armv7); \
 	install -D -m 755 $(DRIVER_HOST) "$(DESTDIR)$(PREFIX)/lib/omniscient/$$cpu/omni-driver-host"
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
