@@ -113,6 +113,7 @@ struct host {
     const char *path;
     const char *config;
     struct driver driver;
+    pid_t robot;
     bool is_open;
     bool ends;
 };
@@ -189,7 +190,13 @@ static int work(struct host *host) {
         return 1;
     }
     host->call = omni_handoff_memory(host->handoff);
-    host->call->has_arrived = 1;
+    host->call->has_arrived = 1; /* what fails from here on may work the next time */
+    error = start_watching(&host->robot);
+    if (error != 0) {
+        (void)fprintf(stderr, "omni-driver-host: no thread to look for the robot: %s\n",
+                      strerror(error));
+        return 1;
+    }
     serve(host);
     close_driver(host);
     omni_handoff_close(host->handoff);
@@ -197,24 +204,18 @@ static int work(struct host *host) {
 }
 
 int main(int argc, char **argv) {
-    static pid_t robot; /* the thread that looks for it may outlive this function */
     if (argc != 4) {
         (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
         return 2;
     }
-    struct host host = {.path = argv[1], .config = argv[2]};
-    robot = (pid_t)strtol(argv[3], NULL, 10);
-    if (!live_no_longer_than(robot))
+    static struct host host; /* the thread that looks for the robot may outlive this function */
+    host = (struct host){
+        .path = argv[1], .config = argv[2], .robot = (pid_t)strtol(argv[3], NULL, 10)};
+    if (!live_no_longer_than(host.robot))
         return 1;
-    int error = start_watching(&robot);
-    if (error != 0) {
-        (void)fprintf(stderr, "omni-driver-host: no thread to look for the robot: %s\n",
-                      strerror(error));
-        return 1;
-    }
     bound_realtime();
     int status = work(&host);
-    if (getppid() != robot)
+    if (getppid() != host.robot)
         end_all(); /* else the robot does that */
     return status;
 }
