@@ -344,6 +344,7 @@ static void clock_of_the_future_is_survived(void **state) {
 
 struct sleeper {
     const struct scratch *scratch;
+    _Atomic pid_t thread;
     _Atomic bool ended;
     int error;
     uint32_t seen;
@@ -352,6 +353,7 @@ struct sleeper {
 static void *sleep_once(void *context) {
     struct sleeper *sleeper = context;
     struct omni_observer *observer = NULL;
+    sleeper->thread = gettid();
     sleeper->error = try_attach(sleeper->scratch, "name", &observer, NULL);
     if (sleeper->error == 0)
         sleeper->error = omni_wait_version(observer, sleeper->seen, LONG_NS);
@@ -394,6 +396,35 @@ static void sleeping_thread_is_woken(void **state) {
         assert_true(now_ns() - start < LONG_NS / 2); /* woken, not timed out */
     }
     omni_publisher_close(publisher);
+}
+
+/* Once its flag is up, the futex is all that a reader sleeps for. */
+static bool is_asleep(pid_t thread) {
+    char path[64];
+    char line[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    (void)fclose(file);
+    const char *name_end = strrchr(line, ')');
+    return name_end != NULL && name_end[2] == 'S';
+}
+
+static void goodbye_wakes_too(void **state) {
+    struct sleeper sleeper = {.scratch = *state, .seen = 1};
+    pthread_t thread;
+    struct omni_publisher *publisher = open_hand_off(*state);
+    publish_parcel(publisher);
+    uint64_t start = now_ns();
+    assert_int_equal(pthread_create(&thread, NULL, sleep_once, &sleeper), 0);
+    wait_for_flag(*state);
+    while (!is_asleep(sleeper.thread))
+        sleep_us(100);
+    omni_publisher_close(publisher);
+    pthread_join(thread, NULL);
+    assert_int_equal(sleeper.error, -EPIPE);
+    assert_true(now_ns() - start < LONG_NS / 2);
 }
 
 static int sleep_in_child(void *context) {
@@ -630,6 +661,7 @@ int main(void) {
         cmocka_unit_test(clock_of_the_future_is_survived),
         TEST(sleeping_thread_is_woken),
         TEST(sleeping_process_is_woken),
+        TEST(goodbye_wakes_too),
         TEST(what_is_there_is_not_waited_for),
         TEST(signal_ends_the_wait),
         TEST(another_user_may_not_ask_for_a_wake),
