@@ -63,6 +63,8 @@ export function eventsView(point) {
   };
 }
 
+const SCROLLING = new Set(["PageUp", "PageDown", "Home", "End", "ArrowUp", "ArrowDown"]);
+
 /**
  * The newest row stays in sight until somebody scrolls back, or is at a row: then those in sight
  * stand still. At the very end nothing would hold them, so a row with the focus is a pixel from it;
@@ -76,6 +78,8 @@ function stand(list) {
   host.addEventListener("scroll", () => host.classList.toggle("back", host.scrollTop < 0));
   host.addEventListener("wheel", release, { passive: true });
   host.addEventListener("touchmove", release, { passive: true });
+  host.addEventListener("pointerdown", ({ target }) => target === host && release()); // its scrollbar
+  host.addEventListener("keydown", ({ key }) => SCROLLING.has(key) && release());
   host.addEventListener("focusin", ({ target }) => {
     if (target === host || host.scrollTop < 0) return;
     isHeld = true;
