@@ -237,7 +237,6 @@ static bool reads_nothing(struct guest *guest, uint64_t now_ms) {
     int unread = unread_by(guest);
     if (unread == 0 || unread < guest->unread || guest->read_ms == 0)
         guest->read_ms = now_ms;
-    guest->unread = unread;
     return now_ms - guest->read_ms >= guest->server->patience_ms;
 }
 
@@ -248,10 +247,14 @@ static void on_later(uv_timer_t *timer) {
         if (server->guests[i] != NULL && reads_nothing(server->guests[i], now_ms))
             drop(server->guests[i], "it reads nothing");
     update_all(server);
-    if (!uv_is_active((uv_handle_t *)timer))
-        for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++)
-            if (server->guests[i] != NULL)
-                server->guests[i]->read_ms = 0;
+    for (size_t i = 0; i < IVSHMEM_GUESTS_MAX; i++) {
+        if (server->guests[i] == NULL)
+            continue;
+        server->guests[i]->unread =
+            unread_by(server->guests[i]); /* with what it was told just now */
+        if (!uv_is_active((uv_handle_t *)timer))
+            server->guests[i]->read_ms = 0;
+    }
 }
 
 static void drop_and_tell(struct guest *guest, const char *why) {
