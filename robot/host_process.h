@@ -80,8 +80,9 @@ bool host_await_end(struct host_process *process, uint64_t patience_ns);
 /* SIGTERM, at which it stops the motors and closes its driver. Does not wait. */
 void host_ask_to_end(const struct host_process *process);
 
-/* Ends it: after 150 ms, for what it was asked, with SIGKILL, which its whole group gets. Returns whether it has ended, after waiting a second for that: a process
- * that hangs in the kernel has not. */
+/* Ends it: after 150 ms, for what it was asked, with SIGKILL, which its whole group gets. Returns
+ * whether it has ended, after waiting a second for that: a process that hangs in the kernel has
+ * not. */
 bool host_end(struct host_process *process);
 
 /* How it ended, for a sentence: "ended with status 3", "was killed by signal 9". */

@@ -35,7 +35,8 @@ int lockstep_open(struct lockstep *lockstep, const char *directory, const char *
 
 /* Hands the publisher's newest tick over and sleeps until it is taken, for as long as that may take:
  * without a consumer, until there is one. A signal handler that sets *stop ends the wait, at once or,
- * where it ran just before the sleep, within 400 ms. Returns 0 (also where it was stopped), or -errno after telling the user. */
+ * where it ran just before the sleep, within 400 ms. Returns 0 (also where it was stopped), or -errno
+ * after telling the user. */
 int lockstep_hand_over(struct lockstep *lockstep, const struct omni_publisher *publisher,
                        const volatile sig_atomic_t *stop);
 

@@ -22,6 +22,9 @@
  *     omni_publisher_close(...)
  *     omni_handoff_close(turns)
  *
+ *   Whoever may write the hand-off's file may write garbage into a turn: a consumer that finds neither
+ *   its instance nor the tick, while its segment's publisher lives, takes what is there and answers.
+ *
  *   The publisher opens the hand-off first and closes it last: who finds its segment finds that, too,
  *   and who is told that the other side ended finds the segment closed.
  */

@@ -101,7 +101,7 @@ struct omni_publisher_options {
  *   -EIO     the region does not keep what is written
  *   -EOPNOTSUPP  the region is a file that is not in memory
  *   -ENOENT  no such device
- *   -ECANCELED  *options->stop was set while it waited: nothing was changed
+ *   -ECANCELED  *options->stop was set while it waited: nothing was published
  *   other -errno of the system. *publisher is untouched on failure. */
 int omni_publisher_open(struct omni_publisher **publisher, const char *name,
                         const struct omni_schema *schema,

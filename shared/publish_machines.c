@@ -169,7 +169,7 @@ static int own_region(struct omni_publisher *publisher, const struct omni_addres
     if (error == -ECANCELED)
         return omni_problem(problem, error,
                             "told to stop while it waited whether the publisher of %.100s is dead: "
-                            "nothing was changed there",
+                            "nothing was published there",
                             address->text);
     if (error == -EIO)
         return omni_problem(problem, error,
