@@ -232,7 +232,7 @@ static void half_a_word_does_not_keep_the_loop_awake(void **state) {
     for (; now_ms() < end; turns++)
         server_turn(server);
     uint64_t ticks = (now_ms() - start_ms) / TICK_MS + 1;
-    assert_in_range(turns, 1, 2 * ticks);
+    assert_in_range(turns, 1, 10 * ticks); /* libmicrohttpd has turns of its own */
     client_say(client, "s HTTP/1.1\r\n" HOST "\r\n");
     struct reply reply = client_hear(server, client, "\r\n\r\n");
     assert_int_equal(reply.status, 426);
@@ -334,7 +334,7 @@ static void out_of_descriptors_it_rests_and_comes_back(void **state) {
         server_turn(server);
     uint64_t ticks = (now_ms() - start_ms) / TICK_MS + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    assert_in_range(turns, 1, 2 * ticks);
+    assert_in_range(turns, 1, 10 * ticks); /* libmicrohttpd has turns of its own */
     client_say(client, GET("/healthz"));
     struct reply reply = client_hear(server, client, NULL);
     assert_int_equal(reply.status, 200);
