@@ -117,6 +117,10 @@ static int set(struct options *options, const struct rule *rule, const char *tex
 /* ---- the command line -------------------------------------------------------------------------
  */
 
+/* Beyond what getopt_long() says itself. Each rule has its own: it takes an abbreviation of several
+ * options that are alike for the first of them. */
+#define FIRST_RULE 256
+
 /* What getopt_long() wants, made from the rules. */
 struct long_options {
     struct option option[RULES + 1];
@@ -129,6 +133,7 @@ static void make_long_options(struct long_options *made) {
         option_name(made->name[i], &rules[i]);
         made->option[i].name = made->name[i];
         made->option[i].has_arg = rules[i].argument != NULL ? required_argument : no_argument;
+        made->option[i].val = FIRST_RULE + i;
     }
 }
 
@@ -148,16 +153,15 @@ static int parse_line(struct options *options, int argc, char **argv,
                       struct omni_problem *problem) {
     struct long_options known;
     make_long_options(&known);
-    int index = 0;
     int answer;
     opterr = 0;
     optind = 0; /* glibc: begin anew, whatever was parsed before */
-    while ((answer = getopt_long(argc, argv, ":", known.option, &index)) != -1) {
+    while ((answer = getopt_long(argc, argv, ":", known.option, NULL)) != -1) {
         if (answer == ':')
             return complain(problem, "%.60s needs a value; " HELP_HINT, argv[optind - 1]);
-        if (answer != 0)
+        if (answer < FIRST_RULE)
             return complain_of_unknown(problem, argv[optind - 1]);
-        int error = set(options, &rules[index], optarg, problem);
+        int error = set(options, &rules[answer - FIRST_RULE], optarg, problem);
         if (error < 0)
             return error;
     }

@@ -103,6 +103,8 @@ static void mistakes_are_named(void **state) {
         {{"--name", ""}, "--name needs a value"},
         {{"--frobnicate"}, "--frobnicate: no such option"},
         {{"-q"}, "-q: no such option"},
+        {{"--driver"}, "--driver: no such option"},
+        {{"--ti", "5"}, "--ti: no such option"},
         {{"--realtime=yes"}, "--realtime=yes: no such option, or not with a value"},
         {{"--tick-hx"}, "--tick-hx: no such option, or not with a value; there are --tick-hz --"},
         {{"robot"}, "robot: not understood"},
