@@ -51,8 +51,10 @@ static int write_process_id(int file) {
 
 int omni_lock_own(const char *path) {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (file < 0 && errno == EACCES) /* another user's file, or a folder that may not be written */
+        return access(path, F_OK) == 0 ? -EPERM : -EACCES;
     if (file < 0)
-        return errno == EACCES ? -EPERM : -errno;
+        return -errno;
     struct stat facts;
     int error = fstat(file, &facts) < 0 ? -errno : 0;
     if (error == 0 && (facts.st_uid != geteuid() || !S_ISREG(facts.st_mode)))

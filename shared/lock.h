@@ -42,7 +42,8 @@ int omni_lock_drop_byte(int file, unsigned byte);
 /* Opens, or creates with mode 0600, the file at `path`, takes its lock and writes this process's
  * id into it. The file stays behind for ever; only the lock comes and goes.
  * Returns a descriptor to close() when the ownership ends; -EBUSY where somebody holds it;
- * -EPERM where the file belongs to another user; another -errno. */
+ * -EPERM where the file belongs to another user; -EACCES where none can be made there; another
+ * -errno. */
 int omni_lock_own(const char *path);
 
 /* The process that wrote itself into the lock file at `path`, if that lock is held now.

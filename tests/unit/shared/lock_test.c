@@ -142,6 +142,22 @@ static void lock_of_another_user_is_refused(void **state) {
     assert_int_equal(omni_lock_own(path), -EPERM);
 }
 
+static int own_as_nobody(void *context) {
+    if (setegid(65534) < 0 || seteuid(65534) < 0)
+        return 100;
+    return -omni_lock_own(context);
+}
+
+/* Nothing there belongs to another user: another name would not help. */
+static void a_folder_that_may_not_be_written_is_told_apart(void **state) {
+    SKIP_UNLESS_ROOT();
+    const struct scratch *scratch = *state;
+    char path[PATH_MAX];
+    lock_path(scratch, path, sizeof path);
+    assert_int_equal(chmod(scratch->directory, 0755), 0);
+    assert_exit(in_child(own_as_nobody, path), EACCES);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(only_one_owns),
@@ -152,6 +168,7 @@ int main(void) {
         TEST(garbage_in_the_file_names_nobody),
         TEST(only_plain_files_are_locked),
         TEST(lock_of_another_user_is_refused),
+        TEST(a_folder_that_may_not_be_written_is_told_apart),
     };
     alarm(PATIENCE_SECONDS);
     return cmocka_run_group_tests(tests, NULL, NULL);
