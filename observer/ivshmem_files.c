@@ -129,6 +129,9 @@ static int explain(int error, const char *path, struct omni_problem *problem) {
                         "somebody keeps the folder of %.108s locked (flock; lslocks says who); "
                         "choose another: --ivshmem SOCKET",
                         path);
+    case -ENOENT:
+        return complain(problem, error,
+                        "there is no folder for the socket %.108s: make it (mkdir -p)", path);
     default:
         return complain(problem, error,
                         "cannot make the socket %.108s: %s; choose another: --ivshmem SOCKET", path,

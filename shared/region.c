@@ -312,7 +312,7 @@ static int check_pci(const struct omni_address *address, struct omni_problem *pr
                             "there is no %s: lspci -D lists what this machine has", device);
     if (!is_ivshmem(device))
         return omni_problem(problem, -EINVAL,
-                            "%s is no shared memory: lspci -D shows ivshmem devices as 1af4:1110",
+                            "%s is no shared memory: lspci -Dnn shows ivshmem devices as 1af4:1110",
                             device);
     if (access(driver, F_OK) == 0)
         return omni_problem(problem, -EINVAL,

@@ -83,7 +83,7 @@ test("what cannot be is refused with a sentence, and exit status 2", async (t) =
     [["--ivshmem", `${place.directory}/s`, "--ivshmem-size", "3MiB"], /^--ivshmem-size 3145728 is no power of two of at least 4096; the nearest are 2097152 and 4194304$/],
     [["--ivshmem", socket], /^another server answers at .*sock; choose another: --ivshmem SOCKET$/],
     [["--ivshmem", file], /^.*file is in the way, and no socket; choose another: --ivshmem SOCKET$/],
-    [["--ivshmem", `${place.directory}/none/s`], /^cannot make the socket .*: No such file or directory; choose another: --ivshmem SOCKET$/],
+    [["--ivshmem", `${place.directory}/none/s`], /^there is no folder for the socket .*: make it \(mkdir -p\)$/],
     [["--ivshmem", `/${"x".repeat(120)}`], /is not a path of 1 to 107 bytes/],
     [Array.from({ length: 9 }, (_, i) => ["--ivshmem", `${place.directory}/s${i}`]).flat(), /^--ivshmem is given 9 times; up to 8 servers fit into one observer$/],
   ];

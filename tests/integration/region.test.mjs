@@ -120,7 +120,7 @@ test("a robot that waits whether another one is dead ends at once when it is tol
   await until("it has mapped the region", async () => (await readFile(`/proc/${waits.pid}/maps`, "utf8")).includes(region.file));
   waits.child.kill("SIGTERM");
   assert.equal((await waits.ended).code, 0);
-  assert.match(waits.stderr, /Robot "other" was told to stop while it waited whether the publisher of file:.* is dead: nothing was changed there\.\n/);
+  assert.match(waits.stderr, /Robot "other" was told to stop while it waited whether the publisher of file:.* is dead: nothing was published there\.\n/);
   const left = await ownerNow();
   assert.ok(left === dead || left <= number, `${left} is a number of its own`);
 });
