@@ -45,8 +45,9 @@ static void end_soon(int signal) {
 
 /* ---- living no longer than the robot ---- */
 
-/* The robot's death is told by SIGTERM, so that the driver can still stop the motors. Returns false
- * where the robot died before this was asked for. */
+/* The robot's death is told by SIGTERM, so that the driver can still stop the motors: that of its
+ * thread which made this process, to be exact, so the robot may be there for a moment yet. Returns
+ * false where the robot died before this was asked for. */
 static bool live_no_longer_than(pid_t robot) {
     /* No SA_RESTART: the wait must end. */
     struct sigaction action = {.sa_handler = end_soon};
@@ -60,6 +61,16 @@ static void end_all(void) {
     if (getpgrp() == getpid())
         (void)kill(0, SIGKILL);
     (void)kill(getpid(), SIGKILL);
+}
+
+/* Ends what the driver has started, but not this process, whose status is to tell how it ended: that
+ * moves to the robot's group before. Where the robot is gone, there is nobody to tell. */
+static void end_others(pid_t robot) {
+    pid_t group = getpgrp();
+    if (group == getpid() && setpgid(0, getpgid(robot)) == 0)
+        (void)kill(-group, SIGKILL);
+    else if (getppid() != robot)
+        end_all();
 }
 
 /* Signals and descriptors are a driver's to take or to close, and its calls need not return. This
@@ -215,7 +226,7 @@ int main(int argc, char **argv) {
         return 1;
     bound_realtime();
     int status = work(&host);
-    if (getppid() != host.robot)
-        end_all(); /* else the robot does that */
+    if (!host.ends)
+        end_others(host.robot);
     return status;
 }
