@@ -335,9 +335,10 @@ static void rest_listener(struct ivshmem *server, uint64_t milliseconds) {
     (void)uv_timer_start(&server->again, on_again, milliseconds, 0);
 }
 
-static bool has_hung_up(int socket) {
+/* Whether it has hung up, or talks, which no client does: its end would hide behind what it said. */
+static bool is_no_client(int socket) {
     unsigned char byte;
-    return recv(socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return recv(socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 static void on_listener(uv_poll_t *poll, int status, int events) {
@@ -349,7 +350,7 @@ static void on_listener(uv_poll_t *poll, int status, int events) {
         /* It would stay readable, and the loop would do nothing else. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
             rest_listener(server, TRY_AGAIN_MS);
-    } else if (has_hung_up(socket)) {
+    } else if (is_no_client(socket)) {
         (void)close(socket);
     } else {
         admit(server, socket);
