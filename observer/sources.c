@@ -553,6 +553,8 @@ static void meet_known(struct sources *sources, size_t index) {
         attach(sources, region != NULL ? region : follower->shown.name, region != NULL, &reader);
     if (error == 0)
         succeed(sources, index, reader);
+    else if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+        return; /* says nothing about the source: the next scan tries again */
     else if (region == NULL || error != -EAGAIN)
         follower->seen = false;
     else if (!is_over(&follower->shown))
