@@ -177,6 +177,8 @@ static enum outcome fail_to_open(struct driver_keeper *keeper, int error,
 static enum outcome refuse_to_open(struct driver_keeper *keeper, struct omni_problem *problem) {
     *problem = keeper->call->problem;
     problem->text[sizeof problem->text - 1] = '\0';
+    if (problem->text[0] == '\0')
+        complain_write(problem, "its host refused to open it, and did not say why");
     for (char *at = problem->text; *at != '\0'; at++) {
         if ((unsigned char)at[0] == 0xc2 && (unsigned char)at[1] >= 0x80 &&
             (unsigned char)at[1] < 0xa0)
