@@ -3,8 +3,7 @@
  *
  * Where the driver is for this robot's own CPU, it is loaded into the robot: a call is a call. For
  * another CPU, where the user wants it kept apart, or where the robot has privileges that its caller
- * has not, a host process has it (driver_remote.h). Both
- * read and command within the tick.
+ * has not, a host process has it (driver_remote.h). Both read and command within the tick.
  */
 #include <errno.h>
 #include <fcntl.h>

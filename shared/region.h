@@ -120,10 +120,10 @@ enum omni_access {
 struct omni_region_options {
     const uid_t *trusted; /* reading: users whose files are believed, beside root and one's own */
     size_t trusted_count;
-    uint64_t
-        bytes_if_missing; /* writing: how large a file is made, at least: huge pages come whole */
-    uint32_t mode;        /* and its permission bits; 0: 0644 */
-    uid_t owner;          /* gets the user that the file belongs to, also with -EPERM */
+    /* Writing: how large a file is made, at least (huge pages come whole); 0: none is made. */
+    uint64_t bytes_if_missing;
+    uint32_t mode; /* and its permission bits; 0: 0644 */
+    uid_t owner;   /* gets the user that the file belongs to, also with -EPERM */
 };
 
 /* Opens and maps the region at an address between machines (not shm:). A PCI device that is off is

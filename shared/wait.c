@@ -198,7 +198,8 @@ uint64_t omni_pacer_next(const struct omni_pacer *pacer) {
 /* ---- futex ---- */
 
 /* A goodbye does not change the version, on which a reader sleeps: one that falls between its look
- * at the state and its sleep wakes nobody. Nor does a publisher that is killed. */
+ * at the state and its sleep wakes nobody. Nor does a publisher that is killed. A test that
+ * must miss a wake sets it to for ever. */
 #ifndef LOOK_AGAIN_NS
 #define LOOK_AGAIN_NS 250000000u
 #endif
