@@ -34,6 +34,7 @@ OMNI_STATUS(other, OTHER)
 
 struct fixture {
     char directory[64];
+    const char *region; /* where the publisher publishes; NULL: in the directory */
     uv_loop_t loop;
     struct sources *sources;
     struct omni_publisher *publisher;
@@ -80,6 +81,8 @@ static void start(struct fixture *fixture) {
     const struct sources_listener listener = {fixture,    on_came,   on_went,
                                               on_changed, on_ticked, on_event};
     const struct sources_options options = {.directory = fixture->directory,
+                                            .regions = &fixture->region,
+                                            .region_count = fixture->region != NULL ? 1 : 0,
                                             .history_bytes = 65536};
     assert_int_equal(sources_open(&fixture->sources, &fixture->loop, &options, &listener), 0);
 }
@@ -122,8 +125,8 @@ static struct omni_publisher *publish_as(struct fixture *fixture,
                                          const struct omni_schema *schema) {
     struct omni_publisher *publisher = NULL;
     struct omni_problem problem = {""};
-    const struct omni_publisher_options options = {.directory = fixture->directory,
-                                                   .period_ns = PERIOD_NS};
+    const struct omni_publisher_options options = {
+        .directory = fixture->directory, .region = fixture->region, .period_ns = PERIOD_NS};
     if (omni_publisher_open(&publisher, "thing", schema, &options, &problem) < 0)
         fail_msg("%s", problem.text);
     return publisher;
@@ -355,13 +358,9 @@ static void forgets_what_was_removed(void **state) {
     assert_null(sources_at(fixture->sources, 0));
 }
 
-/* Not even the folder can be read then, which says nothing about what is in it. */
-static void keeps_sources_while_no_descriptor_is_left(void **state) {
-    struct fixture *fixture = *state;
+/* Through some scans. */
+static void run_without_descriptors(struct fixture *fixture) {
     struct rlimit before;
-    fixture->publisher = publish_as(fixture, thing_schema());
-    start(fixture);
-    run_until(fixture, fixture->came == 1);
     int next = dup(STDERR_FILENO);
     assert_true(next >= 0);
     close(next);
@@ -375,10 +374,41 @@ static void keeps_sources_while_no_descriptor_is_left(void **state) {
         uv_run(&fixture->loop, UV_RUN_ONCE);
     fixture->late = false;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+/* Not even the folder can be read then, which says nothing about what is in it. */
+static void keeps_sources_while_no_descriptor_is_left(void **state) {
+    struct fixture *fixture = *state;
+    fixture->publisher = publish_as(fixture, thing_schema());
+    start(fixture);
+    run_until(fixture, fixture->came == 1);
+    run_without_descriptors(fixture);
     assert_int_equal(fixture->went, 0);
     tick(fixture->publisher, 1, MODE_REST);
     run_until(fixture, only(fixture)->live);
     assert_int_equal(fixture->came, 1);
+}
+
+/* Its next publisher cannot be read then, which does not say that there is none. */
+static void keeps_a_region_while_no_descriptor_is_left(void **state) {
+    struct fixture *fixture = *state;
+    char region[160];
+    snprintf(region, sizeof region, "file:%s/region", fixture->directory);
+    fixture->region = region;
+    fixture->publisher = publish_as(fixture, thing_schema());
+    start(fixture);
+    tick(fixture->publisher, 1, MODE_REST);
+    run_until(fixture, only(fixture)->ticks == 1);
+    omni_publisher_close(fixture->publisher);
+    fixture->publisher = publish_as(fixture, thing_schema());
+    run_without_descriptors(fixture);
+    assert_int_equal(fixture->went, 0);
+    tick(fixture->publisher, 2, MODE_REST);
+    run_until(fixture,
+              only(fixture)->facts.instance == omni_publisher_instance(fixture->publisher));
+    assert_int_equal(fixture->came, 1);
+    sources_close(fixture->sources); /* while the region's address is there */
+    fixture->sources = NULL;
 }
 
 static void refuses_rubbish_and_lives_on(void **state) {
@@ -512,6 +542,7 @@ int main(void) {
         TEST(another_layout_is_another_source),
         TEST(forgets_what_was_removed),
         TEST(keeps_sources_while_no_descriptor_is_left),
+        TEST(keeps_a_region_while_no_descriptor_is_left),
         TEST(refuses_rubbish_and_lives_on),
         TEST(survives_truncation),
         TEST(follows_at_the_pace_that_is_wanted),
