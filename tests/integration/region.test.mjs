@@ -296,10 +296,15 @@ async function trace(place, file, args, during = async () => {}) {
   const pid = await until(`${file} is traced`, async () => {
     if (!strace.isRunning) return -1;
     const [child] = (await readFile(`/proc/${strace.pid}/task/${strace.pid}/children`, "utf8").catch(() => "")).split(" ");
-    return Number(child) > 0 && (await readFile(`/proc/${child}/comm`, "utf8").catch(() => "")).trim() !== "strace" && Number(child);
+    // strace has other children before, who try out what the kernel can do.
+    return (await readFile(`/proc/${child}/comm`, "utf8").catch(() => "")).trim() === file && Number(child);
   });
   strace.stopTraced = () => process.kill(pid, "SIGTERM");
-  await during(strace);
+  // Without its tracer it would live on.
+  await during(strace).catch((error) => {
+    process.kill(pid, "SIGKILL");
+    throw error;
+  });
   assert.deepEqual(await strace.ended, { code: 0, signal: null }, strace.stderr);
   return (await readFile(log, "utf8")).split("\n");
 }
