@@ -26,6 +26,7 @@ import { WebSocket } from "ws";
 
 const PATIENCE_MS = 30_000;
 const PROCESS_ID_OFFSET = 100; // in a segment: shared/segment.h
+const VERSION_OFFSET = 192;
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MACHINE = { x64: "x86_64", arm64: "aarch64", arm: "armv7l" }[arch()] ?? arch();
 
@@ -96,10 +97,10 @@ export class Program {
   }
 }
 
-/** The process id that a segment names; undefined where there is no segment. */
+/** The process id that a segment names, once there is a tick in it; undefined before. */
 async function publisherOf(segment) {
   const bytes = await readFile(segment).catch(() => undefined);
-  return bytes?.readUInt32LE(PROCESS_ID_OFFSET);
+  return bytes?.readUInt32LE(VERSION_OFFSET) ? bytes.readUInt32LE(PROCESS_ID_OFFSET) : undefined;
 }
 
 /** A folder for segments and settings, and the programs that were started in it. */
