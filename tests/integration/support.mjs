@@ -69,6 +69,7 @@ export class Program {
     child.stdout.on("data", (bytes) => (this.stdout += bytes));
     child.stderr.on("data", (bytes) => (this.stderr += bytes));
     this.ended = once(child, "close").then(([code, signal]) => ({ code, signal }));
+    this.gone = new Promise((resolve) => child.once("exit", resolve).once("error", resolve));
   }
 
   get isRunning() {
@@ -165,7 +166,9 @@ export class Place {
 
   async close() {
     for (const program of this.programs) if (program.isRunning) program.child.kill("SIGKILL");
-    await Promise.all(this.programs.map((program) => program.ended));
+    // Not their outputs' ends: what a program started may live on and hold them, and a test would hang in the place of failing.
+    await Promise.all(this.programs.map((program) => program.gone));
+    for (const { child } of this.programs) for (const stream of [child.stdout, child.stderr]) stream.destroy();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
