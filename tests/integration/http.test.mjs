@@ -235,7 +235,7 @@ test("/api/sources and /api/status show the sources, by name, with their schemas
 test("a source that has not ticked yet is there, without a status", options, async (t) => {
   const place = await openPlace(t);
   const observer = await place.startObserver();
-  await place.startPublisher({ name: "mute", args: ["--ticks", "0"] });
+  place.start("tests/programs/publisher", ["--name", "mute", "--directory", place.directory, "--ticks", "0"]);
   await until("it is found", async () => (await askJson(observer, "/api/sources")).sources.length === 1);
   const answer = await ask(observer, "/api/status?source=mute");
   assert.equal(answer.status, 503);
