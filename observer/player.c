@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "alsa.h"
 #include "clips.h"
 #include "clock.h"
+#include "thread.h"
 
 /* Requests that may be unheard: calls, and on top of them a switch. */
 enum { LINE_MOST = PLAYER_UNHEARD_MAX + 1 };
@@ -306,30 +306,13 @@ static struct worker *make_worker(const struct player_options *options, int line
     return worker;
 }
 
-/* Signals are the loop's. So are a real-time scheduler and its priority, where the observer was started with them. */
-static int make_thread(pthread_t *thread, struct worker *worker) {
-    sigset_t all;
-    sigset_t before;
-    pthread_attr_t usual;
-    int error = pthread_attr_init(&usual);
-    if (error != 0)
-        return -error;
-    (void)pthread_attr_setinheritsched(&usual, PTHREAD_EXPLICIT_SCHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(thread, &usual, run, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&usual);
-    return -error;
-}
-
 int player_start(struct player *player, const struct player_options *options) {
     int ends[2];
     pthread_t thread;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
     struct worker *worker = make_worker(options, ends[1]);
-    int error = worker == NULL ? -ENOMEM : make_thread(&thread, worker);
+    int error = worker == NULL ? -ENOMEM : thread_start(&thread, run, worker);
     if (error < 0) {
         if (worker != NULL)
             free_worker(worker);
