@@ -1,6 +1,7 @@
 #include "plain.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -86,7 +87,10 @@ static void print_f64(struct text *text, const struct omni_table *table,
     (void)field;
     double value;
     memcpy(&value, element, sizeof value);
-    text_format(text, "%.6g", value);
+    if (isnan(value))
+        text_string(text, "-");
+    else
+        text_format(text, "%.6g", value);
 }
 
 static void print_f32(struct text *text, const struct omni_table *table,

@@ -25,8 +25,8 @@ void plain_cell(struct text *text, const char *bytes, size_t length, size_t colu
 /* Characters in UTF-8 text. */
 size_t plain_length(const char *bytes, size_t length);
 
-/* Appends a field's value for people: numbers in up to six digits, true and false, labels, elements
- * of an array with a space between. */
+/* Appends a field's value for people: numbers in up to six digits, - where there is none
+ * (NaN), true and false, labels, elements of an array with a space between. */
 void plain_value(struct text *text, const struct omni_table *table, const struct omni_field *field,
                  const void *payload);
 

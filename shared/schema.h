@@ -21,7 +21,8 @@
  *     FIELD(text,    name, bytes,       description)               char[bytes], UTF-8
  *     FIELD(gap,     name, bytes)                                  a hole, named; not in the table
  *   type: i8 u8 i16 u16 i32 u32 i64 u64 f32 f64. The valid range includes both ends; NAN (from
- *   <math.h>) means no bound.
+ *   <math.h>) means no bound. A value of f32 or f64 that is NAN means that there is none: null in
+ *   JSON, a hole in a plot.
  *
  * Limits
  *   Names up to 31 bytes, units up to 15, 256 labels an enum, 1,024 fields, 64 KiB a status. Fields

@@ -7,6 +7,8 @@
 const MINUS = "\u2212";
 /** What stands where there is no value. */
 export const NOTHING = "\u2013";
+/** What stands for a number that its publisher has none of (NaN). */
+const ABSENT = "no reading";
 
 /** @param {Field} field */
 export function isNumeric(field) {
@@ -97,7 +99,7 @@ export function formatNumber(value, decimals) {
  */
 export function formatValue(field, value) {
   if (value === undefined) return NOTHING;
-  if (value === null) return "not a number";
+  if (value === null) return ABSENT;
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (field.type === "enum" && typeof value === "number") return `${value} (no label)`;
   if (typeof value === "number")

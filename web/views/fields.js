@@ -140,12 +140,14 @@ function elementView(field, parent) {
   if (field.unit) figure.append(html("span", { class: "unit" }, field.unit));
   parent.append(figure);
   const yes = liveClass(parent, "yes");
+  const absent = liveClass(parent, "absent");
   const excess = isNumeric(field) ? excessView(field, parent) : null;
   const bar = isNumeric(field) ? barView(field, parent) : null;
   return (value) => {
     text(formatValue(field, value));
     exact(value === undefined ? "" : String(value));
     yes(value === true);
+    absent(value === null);
     excess?.(value);
     bar?.(value);
   };

@@ -66,7 +66,7 @@ test("values in words", () => {
   assert.equal(formatValue(field("bool"), false), "no");
   assert.equal(formatValue(field("enum"), "wander"), "wander");
   assert.equal(formatValue(field("enum"), 9), "9 (no label)");
-  assert.equal(formatValue(field("f32"), null), "not a number");
+  assert.equal(formatValue(field("f32"), null), "no reading");
   assert.equal(formatValue(field("f32"), undefined), "\u2013");
   assert.equal(formatValue(field("u64"), "18446744073709551615"), "18446744073709551615");
   assert.equal(formatValue(field("i64"), "-9223372036854775808"), "\u22129223372036854775808");
