@@ -298,6 +298,19 @@ static void on_went(void *context, struct source *source) {
     drop_defaults(hub, source, now_ns);
 }
 
+static bool watches_machine(const struct client *client) {
+    const struct subscription *first = client->by_default ? client->subscriptions : NULL;
+    return first != NULL && first->feed != NULL && first->feed->source->is_host;
+}
+
+/* Who watches a machine by default did so for want of a robot. */
+static void turn_to_robot(struct hub *hub, uint64_t now_ns) {
+    for (struct client *client = hub->clients; client != NULL; client = client->next)
+        if (watches_machine(client) &&
+            client_unsubscribe(client, client->subscriptions->feed->source->name))
+            client_subscribe_by_default(client, now_ns);
+}
+
 static void on_changed(void *context, struct source *source) {
     struct hub *hub = context;
     uint64_t now_ns = uv_hrtime();
@@ -307,6 +320,8 @@ static void on_changed(void *context, struct source *source) {
         feed_finish(source->hub, now_ns);
     feed_write_source(&hub->scratch, source, "changed", now_ns);
     tell_all(hub, false, now_ns);
+    if (source->live && !source->is_host)
+        turn_to_robot(hub, now_ns);
 }
 
 static void on_sound(void *context) {

@@ -201,8 +201,10 @@ struct command_line {
     bool only_operands;
 };
 
+/* Needs no value on the command line. */
 static bool is_flag(const struct option *option) {
-    return option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_show;
+    return option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_show ||
+           option->kind == OPTIONS_KIND_named;
 }
 
 /* Sets an option of the command line; takes the next argument as its value where none was

@@ -107,6 +107,11 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "how loud, beside what the mixer says")                                                      \
     X(flag, sound, 's', "", "no", 0, 0, serve,                                                     \
       "play chicken sounds from the start; visitors can switch them on and off")                   \
+    X(named, host_source, 0, "[=NAME]", "no", 0, 0, serve,                                         \
+      "publish this machine's own conditions (temperature, load, throttling, Wi-Fi signal) once a " \
+      "second, as the source host or NAME")                                                        \
+    X(text, host_root, 0, "DIR", "/", 0, 0, serve,                                                 \
+      "where the proc and sys are that they are read from")                                        \
     X(texts, ivshmem, 0, "SOCKET", "", 0, 0, serve,                                                \
       "be the shared-memory server that virtual machines (QEMU's ivshmem-doorbell) connect to at " \
       "this socket, and show the robot in them; repeatable, up to 8")                              \
@@ -151,13 +156,19 @@ struct options_users {
     size_t count;
 };
 
+struct options_named {
+    bool on;
+    const char *name; /* NULL: the usual one */
+};
+
 struct options_span {
     double low;
     double high;
 };
 
 #define OPTIONS_TYPE_flag      bool /* nothing, or yes, no, true, false, on, off, 1, 0 */
-#define OPTIONS_TYPE_show      bool /* the same, on the command line only */
+#define OPTIONS_TYPE_named     struct options_named /* as a flag, or the name of a source */
+#define OPTIONS_TYPE_show      bool                 /* the same, on the command line only */
 #define OPTIONS_TYPE_number    unsigned
 #define OPTIONS_TYPE_count     unsigned long long   /* 0: not given */
 #define OPTIONS_TYPE_decimal   double               /* 0: not given */

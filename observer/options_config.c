@@ -66,6 +66,8 @@ static const char *wanted_type(const struct option *option) {
     case OPTIONS_KIND_flag:
     case OPTIONS_KIND_show:
         return "true or false";
+    case OPTIONS_KIND_named:
+        return "true, false or a name";
     case OPTIONS_KIND_number:
     case OPTIONS_KIND_count:
     case OPTIONS_KIND_decimal:
@@ -100,7 +102,8 @@ static bool takes_string(const struct option *option) {
 /* The value as a user would type it on the command line; false where it has the wrong type. */
 static bool as_text(const struct option *option, const cJSON *value, char *buffer, size_t bytes,
                     const char **text) {
-    if (cJSON_IsBool(value) && option->kind == OPTIONS_KIND_flag) {
+    if (cJSON_IsBool(value) &&
+        (option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_named)) {
         *text = cJSON_IsTrue(value) ? "yes" : "no";
         return true;
     }

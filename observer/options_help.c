@@ -39,13 +39,18 @@ static void print_wrapped(FILE *file, const char *prose) {
     (void)fputc('\n', file);
 }
 
+/* "[=NAME]" may be left out, and then nothing stands between. */
+static const char *argument_space(const struct option *option) {
+    return option->argument[0] != '\0' && option->argument[0] != '[' ? " " : "";
+}
+
 static void print_option(FILE *file, const struct option *option) {
     char left[80];
     char prose[512];
     int width =
         snprintf(left, sizeof left, "  %c%c%c --%s%s%s", option->letter != 0 ? '-' : ' ',
                  option->letter != 0 ? option->letter : ' ', option->letter != 0 ? ',' : ' ',
-                 option->name, option->argument[0] != '\0' ? " " : "", option->argument);
+                 option->name, argument_space(option), option->argument);
     bool tells_default = option->fallback[0] != '\0' && strcmp(option->fallback, "no") != 0;
     (void)snprintf(prose, sizeof prose, "%s%s%s%s", option->prose,
                    tells_default ? " (default " : "", tells_default ? option->fallback : "",
@@ -118,7 +123,7 @@ static void print_man_heading(FILE *file, const struct option *option) {
     print_roff(file, option->name);
     (void)fputs("\\fR", file);
     if (option->argument[0] != '\0') {
-        (void)fputs(" \\fI", file);
+        (void)fprintf(file, "%s\\fI", argument_space(option));
         print_roff(file, option->argument);
         (void)fputs("\\fR", file);
     }

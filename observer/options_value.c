@@ -21,15 +21,31 @@ static int refuse(struct options_run *run, const struct options_setting *setting
 
 typedef int setter(struct options_run *run, const struct options_setting *setting, void *member);
 
-static int set_flag(struct options_run *run, const struct options_setting *setting, void *member) {
+static bool read_flag(const char *text, bool *flag) {
     static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcmp(setting->value, words[i]) == 0) {
-            *(bool *)member = i % 2 == 1;
-            return 0;
+        if (strcmp(text, words[i]) == 0) {
+            *flag = i % 2 == 1;
+            return true;
         }
     }
-    return refuse(run, setting, "yes or no");
+    return false;
+}
+
+static int set_flag(struct options_run *run, const struct options_setting *setting, void *member) {
+    return read_flag(setting->value, member) ? 0 : refuse(run, setting, "yes or no");
+}
+
+static int set_named(struct options_run *run, const struct options_setting *setting, void *member) {
+    struct options_named *named = member;
+    bool on = true;
+    bool is_name = !read_flag(setting->value, &on);
+    if (is_name && !omni_name_is_valid(setting->value))
+        return refuse(run, setting,
+                      "a source's name: 1 to 47 of A-Z a-z 0-9 . _ - and no dot in front");
+    named->on = on;
+    named->name = is_name ? setting->value : NULL;
+    return 0;
 }
 
 static int refuse_range(struct options_run *run, const struct options_setting *setting,
@@ -253,13 +269,14 @@ static int set_users(struct options_run *run, const struct options_setting *sett
 }
 
 static setter *const setters[OPTIONS_KINDS_COUNT] = {
-    [OPTIONS_KIND_flag] = set_flag,       [OPTIONS_KIND_show] = set_flag,
-    [OPTIONS_KIND_number] = set_number,   [OPTIONS_KIND_count] = set_count,
-    [OPTIONS_KIND_decimal] = set_decimal, [OPTIONS_KIND_span] = set_span,
-    [OPTIONS_KIND_size] = set_size,       [OPTIONS_KIND_choice] = set_choice,
-    [OPTIONS_KIND_text] = set_text,       [OPTIONS_KIND_config] = set_text,
-    [OPTIONS_KIND_texts] = set_texts,     [OPTIONS_KIND_addresses] = set_addresses,
-    [OPTIONS_KIND_regions] = set_regions, [OPTIONS_KIND_users] = set_users,
+    [OPTIONS_KIND_flag] = set_flag,           [OPTIONS_KIND_show] = set_flag,
+    [OPTIONS_KIND_named] = set_named,         [OPTIONS_KIND_number] = set_number,
+    [OPTIONS_KIND_count] = set_count,         [OPTIONS_KIND_decimal] = set_decimal,
+    [OPTIONS_KIND_span] = set_span,           [OPTIONS_KIND_size] = set_size,
+    [OPTIONS_KIND_choice] = set_choice,       [OPTIONS_KIND_text] = set_text,
+    [OPTIONS_KIND_config] = set_text,         [OPTIONS_KIND_texts] = set_texts,
+    [OPTIONS_KIND_addresses] = set_addresses, [OPTIONS_KIND_regions] = set_regions,
+    [OPTIONS_KIND_users] = set_users,
 };
 
 bool options_is_list(const struct option *option) {

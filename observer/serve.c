@@ -15,6 +15,7 @@
 #include "access.h"
 #include "command.h"
 #include "door.h"
+#include "host_source.h"
 #include "http.h"
 #include "hub.h"
 #include "ivshmem.h"
@@ -40,6 +41,7 @@ struct serve {
     struct hub *hub;
     struct speaker *speaker;
     struct machines *machines;
+    struct host_source *host;
     struct sources *sources;
     struct http *http;
     struct omni_problem problem; /* why a part could not be opened, where it says so */
@@ -233,6 +235,19 @@ static int open_machines(struct serve *serve) {
     return machines_open(&serve->machines, &serve->loop, &how, &serve->problem);
 }
 
+/* Whoever wants to see robots is not kept from it by what is said here. */
+static int open_host(struct serve *serve) {
+    const struct options *options = serve->options;
+    const char *name = options->host_source.name;
+    struct host_source_options how = {.name = name != NULL ? name : HOST_SOURCE_NAME,
+                                      .directory = options->directory,
+                                      .root = options->host_root};
+    struct omni_problem problem;
+    if (options->host_source.on && host_source_open(&serve->host, &how, &problem) < 0)
+        (void)fprintf(stderr, "host source: %s\n", problem.text);
+    return 0;
+}
+
 static int open_sources(struct serve *serve) {
     const struct options *options = serve->options;
     struct sources_options how = {.directory = options->directory,
@@ -240,7 +255,8 @@ static int open_sources(struct serve *serve) {
                                   .trusted_count = options->trust.count,
                                   .history_bytes = options->history,
                                   .regions = options->region.items,
-                                  .region_count = options->region.count};
+                                  .region_count = options->region.count,
+                                  .host_hash = host_source_hash()};
     how.bells = machines_bells(serve->machines, &how.bell_count);
     struct sources_listener listener = speaker_listener(serve->speaker, hub_listener(serve->hub));
     int error = sources_open(&serve->sources, &serve->loop, &how, &listener);
@@ -267,10 +283,15 @@ static const struct {
     const char *name;
     int (*open)(struct serve *serve);
 } parts[] = {
-    {"signals", watch_signals},           {"a timer", plan_trim},
-    {"the WebSocket side", open_hub},     {"the speaker", open_speaker},
-    {"the shared memory", open_machines}, {"sources", open_sources},
-    {"the HTTP side", open_http},         {"the door", open_door},
+    {"signals", watch_signals},
+    {"a timer", plan_trim},
+    {"the WebSocket side", open_hub},
+    {"the speaker", open_speaker},
+    {"the shared memory", open_machines},
+    {"the host source", open_host},
+    {"sources", open_sources},
+    {"the HTTP side", open_http},
+    {"the door", open_door},
 };
 
 static int open_parts(struct serve *serve) {
@@ -294,13 +315,14 @@ static void close_own(uv_handle_t *handle, void *context) {
         uv_close(handle, NULL);
 }
 
-/* The hub before the speaker: nobody's goodbye waits for a sound device. Returns whether all threads
+/* The hub before speaker and host: nobody's goodbye waits for a device. Returns whether all threads
  * have ended. */
 static bool close_parts(struct serve *serve) {
     door_close(serve->door);
     http_close(serve->http);
     hub_close(serve->hub);
     bool is_alone = speaker_close(serve->speaker);
+    is_alone = host_source_close(serve->host) && is_alone;
     machines_close(serve->machines);
     sources_close(serve->sources);
     uv_walk(&serve->loop, close_own, serve);
@@ -351,6 +373,8 @@ int command_serve(const struct options *options) {
     int error = check_directory(options->directory, "directory", &problem);
     if (error == 0 && options->sound_dir != NULL)
         error = check_directory(options->sound_dir, "sound-dir", &problem);
+    if (error == 0 && options->host_source.on)
+        error = check_directory(options->host_root, "host-root", &problem);
     if (error == 0)
         error = listen_at(&serve, &problem);
     if (error == 0)

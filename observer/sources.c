@@ -349,6 +349,7 @@ static int make_follower(struct sources *sources, struct omni_observer *reader,
     made->shown.facts = *omni_observer_facts(reader);
     made->shown.table = &made->table;
     made->shown.reason = "silent";
+    made->shown.is_host = omni_observer_table(reader)->hash == sources->options.host_hash;
     memcpy(made->shown.name, made->shown.facts.name, sizeof made->shown.name);
     int error = equip(made, reader);
     if (error < 0) {
@@ -362,9 +363,16 @@ static int make_follower(struct sources *sources, struct omni_observer *reader,
     return 0;
 }
 
+/* Who looks without saying at what wants to see a robot. */
+static bool comes_before(const struct source *one, const struct source *other) {
+    if (one->is_host != other->is_host)
+        return other->is_host;
+    return strcmp(one->name, other->name) < 0;
+}
+
 static void insert(struct sources *sources, struct follower *follower) {
     size_t at = sources->count++;
-    while (at > 0 && strcmp(sources->followers[at - 1]->shown.name, follower->shown.name) > 0) {
+    while (at > 0 && comes_before(&follower->shown, &sources->followers[at - 1]->shown)) {
         sources->followers[at] = sources->followers[at - 1];
         at--;
     }
@@ -774,6 +782,8 @@ void source_encode(struct text *text, const struct source *source, uint64_t now_
     encode_u64(text, source->lost);
     if (source->facts.scope == OMNI_SCOPE_MACHINES)
         encode_waiting(text, source);
+    if (source->is_host)
+        text_string(text, ",\"host\":true");
     if (with_schema) {
         text_string(text, ",\"schema\":");
         encode_schema(text, source->table);

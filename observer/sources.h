@@ -49,6 +49,7 @@ struct source {
     struct history *history;
     struct transitions *transitions;
     bool live;
+    bool is_host;               /* the conditions of a machine, not a robot */
     const char *reason;         /* "" while live */
     struct omni_stamp stamp;    /* of the newest tick read; version 0: none yet */
     unsigned char *payload;     /* of that tick */
@@ -93,6 +94,8 @@ struct sources_options {
     size_t region_count;
     const struct sources_bell *const *bells; /* more regions, with a doorbell; must outlive this */
     size_t bell_count;
+    uint64_t host_hash; /* of the schema that a machine's own conditions have (host_source.h); 0: of
+                           none */
 };
 
 /* Starts looking. `listener` is copied. Returns 0 or -errno. */
@@ -113,10 +116,11 @@ void sources_rang(struct sources *sources, const struct sources_bell *bell);
  * hears of it as usual; no source comes or goes by it. */
 void sources_look(struct sources *sources, struct source *source);
 
-/* The sources, sorted by name: index 0, 1, …; NULL past the end. */
+/* The sources: robots, then machines' own conditions, each sorted by name. Index 0, 1, …; NULL past
+ * the end. */
 struct source *sources_at(const struct sources *sources, size_t index);
 struct source *sources_find(const struct sources *sources, const char *name);
-/* Which one is meant where none is named: the first by name that is live, else the first; NULL:
+/* Which one is meant where none is named: the first of them that is live, else the first; NULL:
  * there is none. */
 struct source *sources_default(const struct sources *sources);
 

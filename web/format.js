@@ -35,7 +35,7 @@ const DECIMALS_OF_UNIT = new Map(
     ...{ ns: 0, us: 1, "µs": 1, ms: 1, s: 3, Hz: 1, "1/s": 1 },
     ...{ mm: 1, cm: 1, m: 3, km: 3, "mm/s": 1, "m/s": 3, "m/s²": 3, "m/s2": 3 },
     ...{ deg: 1, "°": 1, "deg/s": 1, "°/s": 1, rad: 3, "rad/s": 3 },
-    ...{ "%": 1, "°C": 1, degC: 1, K: 1, mV: 1, V: 3, mA: 1, A: 3, W: 1, N: 1, Nm: 3 },
+    ...{ "%": 1, "°C": 1, degC: 1, K: 1, mV: 1, V: 3, mA: 1, A: 3, W: 1, N: 1, Nm: 3, dBm: 0 },
   }),
 );
 const DECIMALS_ELSE = 3;

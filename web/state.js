@@ -53,6 +53,8 @@ export class Source {
   constructor(name) {
     this.name = name;
     this.live = false;
+    /** The conditions of a machine, not a robot. */
+    this.isHost = false;
     this.reason = "";
     this.instance = "";
     this.period = 0;
@@ -86,6 +88,7 @@ export class Source {
       this.unsettle();
     }
     this.live = report.state === "live";
+    this.isHost = report.host ?? this.isHost;
     this.reason = report.reason ?? "";
     this.period = report.period ?? this.period;
     this.process = report.process ?? this.process;
@@ -145,6 +148,8 @@ export class Model {
     this.heard = "";
     /** Which source is looked at; "": none yet. */
     this.selected = "";
+    /** Whether somebody chose it. */
+    this.isChosen = false;
   }
 
   current() {
@@ -165,6 +170,7 @@ export class Model {
 
   /** @param {string} name */
   select(name) {
+    this.isChosen = true;
     this.selected = name;
     this.current()?.unsettle();
     for (const source of [...this.sources.values()])
@@ -222,6 +228,10 @@ const handlers = {
     if (message.change === "came") known?.events.restart();
     if (message.change !== "went") model.place(name).report(message.source, now);
     else if (known) model.forget(known);
+    // A machine is looked at for want of a robot only, unless somebody chose it.
+    const source = model.sources.get(name);
+    if (source?.live && !source.isHost && model.current()?.isHost && !model.isChosen)
+      model.selected = name;
   },
 
   status(model, message, now) {

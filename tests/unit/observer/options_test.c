@@ -276,6 +276,34 @@ static void addresses(void **state) {
                       LIST("--listen", "address and port", "127.0.0.1:8080"));
 }
 
+static void a_flag_may_have_a_name(void **state) {
+    (void)state;
+    accept(NOTHING, NOTHING);
+    assert_false(options.host_source.on);
+    assert_string_equal(options.host_root, "/");
+    accept(LIST("--host-source", "serve"), NOTHING); /* what follows is not its value */
+    assert_true(options.host_source.on);
+    assert_null(options.host_source.name);
+    accept(LIST("--host-source=bench"), LIST("OMNI_HOST_SOURCE=other"));
+    assert_true(options.host_source.on);
+    assert_string_equal(options.host_source.name, "bench");
+    accept(LIST("--host-source=no"), LIST("OMNI_HOST_SOURCE=other"));
+    assert_false(options.host_source.on);
+    accept(NOTHING, LIST("OMNI_HOST_SOURCE=other"));
+    assert_string_equal(options.host_source.name, "other");
+    configure("{\"host-source\": true}");
+    accept(LIST("--config", config_path), NOTHING);
+    assert_true(options.host_source.on);
+    configure("{\"host-source\": \"bench\"}");
+    accept(LIST("--config", config_path), NOTHING);
+    assert_string_equal(options.host_source.name, "bench");
+    configure("{\"host-source\": 1}");
+    refuse_saying(LIST("--config", config_path), NOTHING, LIST("true, false or a name"));
+    refuse_saying(LIST("--host-source=a/b"), NOTHING, LIST("--host-source", "a source's name"));
+    refuse_saying(LIST("--host-source="), NOTHING, LIST("--host-source", "a source's name"));
+    refuse_saying(LIST("--host-source", "list"), NOTHING, LIST("not for list"));
+}
+
 static void regions(void **state) {
     (void)state;
     accept(LIST("--region", "file:/a,b", "-R", "devmem:4096+64KiB", "list"), NOTHING);
@@ -617,6 +645,7 @@ int main(void) {
         cmocka_unit_test_teardown(help_does_not_ask_for_a_good_configuration, clean_up),
         cmocka_unit_test(help_names_every_option_and_command),
         cmocka_unit_test(help_fits_a_terminal),
+        cmocka_unit_test_teardown(a_flag_may_have_a_name, clean_up),
         cmocka_unit_test(man_page_has_the_options_as_they_are),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);

@@ -29,6 +29,7 @@ test("without a range decimals follow the unit", () => {
   for (const [minimum, maximum] of [[null, null], [0, null], [null, 9], [5, 5]]) {
     assert.equal(decimalsOf(field("f32", minimum, maximum, { unit: "mm" })), 1);
     assert.equal(decimalsOf(field("f64", minimum, maximum, { unit: "m" })), 3);
+    assert.equal(decimalsOf(field("f32", minimum, maximum, { unit: "dBm" })), 0);
     assert.equal(decimalsOf(field("f32", minimum, maximum)), 3);
     assert.equal(decimalsOf(field("f32", minimum, maximum, { unit: "toString" })), 3);
     assert.equal(decimalsOf(field("i32", minimum, maximum, { unit: "m" })), 0);

@@ -244,6 +244,25 @@ test("looking elsewhere forgets what was removed, and old values of the other ar
   assert.equal(judge("open", model.current(), SECOND).claim, "checking");
 });
 
+test("a machine is looked at for want of a robot only", () => {
+  const machine = report("a-host", { host: true });
+  const came = (more) => ({ op: "source", change: "came", source: report("robot", more) });
+  const model = new Model();
+  model.apply(hello(machine), SECOND);
+  assert.equal(model.selected, "a-host");
+  model.apply(came({ state: "stopped", reason: "silent" }), SECOND);
+  assert.equal(model.selected, "a-host");
+  model.apply({ ...came(), change: "changed" }, SECOND);
+  assert.equal(model.selected, "robot");
+  model.apply({ op: "source", change: "changed", source: machine }, SECOND);
+  assert.equal(model.selected, "robot");
+  const chosen = new Model();
+  chosen.apply(hello(machine), SECOND);
+  chosen.select("a-host");
+  chosen.apply(came(), SECOND);
+  assert.equal(chosen.selected, "a-host");
+});
+
 test("no source", () => {
   assert.deepEqual(judge("open", null, 5), { claim: "empty", fresh: false, age: null });
 });

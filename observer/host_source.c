@@ -1,0 +1,156 @@
+#include "host_source.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <omni/lock.h>
+#include <omni/publish.h>
+#include <omni/region.h>
+
+#include "clock.h"
+#include "host_reader.h"
+#include "thread.h"
+
+/* The thread's alone, from its start on. */
+struct worker {
+    int line; /* closed by the other side: the end */
+    struct omni_publisher *publisher;
+    struct host_reader reader;
+};
+
+struct host_source {
+    int line; /* closed by the thread, last of all */
+    pthread_t thread;
+};
+
+static void free_worker(struct worker *worker) {
+    int line = worker->line;
+    omni_publisher_close(worker->publisher);
+    free(worker);
+    if (line >= 0)
+        (void)close(line);
+}
+
+/* ---- the thread ---- */
+
+/* Sleeps until then; false where it is the end. */
+static bool wait_until(const struct worker *worker, uint64_t then_ns) {
+    struct pollfd line = {.fd = worker->line, .events = POLLIN};
+    for (uint64_t now = clock_now_ns(); now < then_ns; now = clock_now_ns()) {
+        int ms = (int)((then_ns - now) / CLOCK_NS_A_MILLISECOND) + 1;
+        if (poll(&line, 1, ms) > 0)
+            return false;
+    }
+    return true;
+}
+
+static void *run(void *context) {
+    struct worker *worker = context;
+    uint64_t next_ns = clock_now_ns();
+    while (wait_until(worker, next_ns)) {
+        struct host_status status;
+        host_reader_read(&worker->reader, &status);
+        omni_publish(worker->publisher, &status);
+        /* What blocked for longer is not made up for. */
+        for (uint64_t now = clock_now_ns(); next_ns <= now;)
+            next_ns += HOST_SOURCE_PERIOD_NS;
+    }
+    free_worker(worker);
+    return NULL;
+}
+
+/* ---- the loop's side ---- */
+
+static void explain_second(const struct host_source_options *options,
+                           struct omni_problem *problem) {
+    char path[OMNI_PATH_BYTES];
+    char who[48] = "another process";
+    int error = omni_region_path(path, options->directory, OMNI_FILE_LOCK, options->name);
+    pid_t owner = error == 0 ? omni_lock_owner(path) : 0;
+    if (owner > 0)
+        (void)snprintf(who, sizeof who, "process %ld", (long)owner);
+    (void)snprintf(problem->text, sizeof problem->text,
+                   "\"%s\" is published by %s already: that one is shown, and this observer adds "
+                   "none of its own (--host-source=NAME for another name)",
+                   options->name, who);
+}
+
+static int make_worker(struct worker **worker, const struct host_source_options *options,
+                       struct omni_problem *problem) {
+    const struct omni_publisher_options how = {.directory = options->directory,
+                                               .period_ns = HOST_SOURCE_PERIOD_NS};
+    struct worker *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->line = -1;
+    made->reader.root = options->root;
+    int error =
+        omni_publisher_open(&made->publisher, options->name, host_status_schema(), &how, problem);
+    if (error == -EBUSY)
+        explain_second(options, problem);
+    if (error < 0)
+        free_worker(made);
+    else
+        *worker = made;
+    return error;
+}
+
+static int start(struct host_source *source, struct worker *worker) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    worker->line = ends[1];
+    int error = thread_start(&source->thread, run, worker);
+    if (error < 0)
+        (void)close(ends[0]);
+    else
+        source->line = ends[0];
+    return error;
+}
+
+int host_source_open(struct host_source **source, const struct host_source_options *options,
+                     struct omni_problem *problem) {
+    struct worker *worker = NULL;
+    problem->text[0] = '\0';
+    struct host_source *made = calloc(1, sizeof *made);
+    int error = made == NULL ? -ENOMEM : make_worker(&worker, options, problem);
+    if (error == 0 && (error = start(made, worker)) < 0)
+        free_worker(worker);
+    if (error < 0 && problem->text[0] == '\0')
+        (void)snprintf(problem->text, sizeof problem->text, "%s", strerror(-error));
+    if (error < 0)
+        free(made);
+    else
+        *source = made;
+    return error;
+}
+
+bool host_source_close(struct host_source *source) {
+    char nothing;
+    if (source == NULL)
+        return true;
+    struct pollfd line = {.fd = source->line, .events = POLLIN};
+    (void)shutdown(source->line, SHUT_WR);
+    bool is_over = poll(&line, 1, HOST_SOURCE_STOP_MS) > 0 &&
+                   recv(source->line, &nothing, sizeof nothing, MSG_DONTWAIT) == 0;
+    if (!is_over)
+        (void)fprintf(stderr, "a file in /proc or /sys blocks: its thread is left behind\n");
+    (void)(is_over ? pthread_join(source->thread, NULL) : pthread_detach(source->thread));
+    (void)close(source->line);
+    free(source);
+    return is_over;
+}
+
+uint64_t host_source_hash(void) {
+    struct omni_table table = {0};
+    if (omni_schema_pack(&table, host_status_schema(), NULL) < 0)
+        return 0;
+    uint64_t hash = table.hash;
+    omni_table_free(&table);
+    return hash;
+}
