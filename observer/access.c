@@ -199,7 +199,7 @@ static int token_read_from(char token[ACCESS_TOKEN_BYTES], int file) {
     return 0;
 }
 
-static int token_read(char token[ACCESS_TOKEN_BYTES], const char *path) {
+int access_token_peek(char token[ACCESS_TOKEN_BYTES], const char *path) {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0)
         return -errno;
@@ -258,11 +258,11 @@ static int token_store(const char *token, const char *path) {
 
 int access_token_load(char token[ACCESS_TOKEN_BYTES], const char *path) {
     char made[ACCESS_TOKEN_BYTES];
-    int error = token_read(token, path);
+    int error = access_token_peek(token, path);
     if (error != -ENOENT)
         return error;
     if ((error = make_parents(path)) < 0 || (error = token_make(made)) < 0 ||
         (error = token_store(made, path)) < 0)
         return error;
-    return token_read(token, path);
+    return access_token_peek(token, path);
 }

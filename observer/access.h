@@ -68,4 +68,7 @@ const char *access_explain(enum access_verdict verdict);
  */
 int access_token_load(char token[ACCESS_TOKEN_BYTES], const char *path);
 
+/* The same, but makes nothing: -ENOENT where there is no file. */
+int access_token_peek(char token[ACCESS_TOKEN_BYTES], const char *path);
+
 #endif

@@ -9,6 +9,7 @@
  *   watch   command_watch.c      until SIGINT, SIGTERM or SIGHUP
  *   dump    command_dump.c       until the publisher closes, --count, a signal, or a closed pipe
  *   sound_test  command_sound.c  until the sounds were played
+ *   doctor  command_doctor.c     some seconds at most
  */
 #ifndef OBSERVER_COMMAND_H
 #define OBSERVER_COMMAND_H
@@ -18,7 +19,7 @@
 /* What scripts may rely on; docs/man/omni-observer.1 has them too. */
 enum exit_code {
     EXIT_DONE = 0,      /* it ended as it should */
-    EXIT_RUNTIME = 1,   /* something failed on the way */
+    EXIT_RUNTIME = 1,   /* something failed on the way; doctor: there is something to mend */
     EXIT_USAGE = 2,     /* command line, environment, config file, an address that is in use, a
                            source that takes no turns with us (dump --lockstep) */
     EXIT_NO_SOURCE = 3, /* watch and dump: there is no such source */
@@ -31,5 +32,6 @@ int command_list(const struct options *options);
 int command_watch(const struct options *options);
 int command_dump(const struct options *options);
 int command_sound_test(const struct options *options);
+int command_doctor(const struct options *options);
 
 #endif

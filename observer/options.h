@@ -39,7 +39,8 @@
     X(list, "list", "", "name all sources and their states")                                       \
     X(watch, "watch", "SOURCE", "show one source in the terminal, live")                           \
     X(dump, "dump", "SOURCE", "write every tick of one source, one line each")                     \
-    X(sound_test, "sound-test", "", "play each of the sounds once")
+    X(sound_test, "sound-test", "", "play each of the sounds once")                                \
+    X(doctor, "doctor", "", "say what is wrong with this machine, and what to type")
 
 #define COMMANDS_ID_(name, ...) COMMAND_##name,
 enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
@@ -69,58 +70,58 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
     X(show, version, 'V', "", "no", 0, 0, every,                                                   \
       "print the version and exit")                                                                \
     X(show, help_man, 0, "", "no", 0, 0, every, "")                                                \
-    X(addresses, listen, 'l', "ADDRESS:PORT", "127.0.0.1:8080", 0, 0, serve,                       \
+    X(addresses, listen, 'l', "ADDRESS:PORT", "127.0.0.1:8080", 0, 0, serving,                     \
       "where to answer, IPv6 in brackets; port 0 takes a free one; repeatable")                    \
-    X(choice, require_token, 0, "auto|always|never", "auto", 0, 0, serve,                          \
+    X(choice, require_token, 0, "auto|always|never", "auto", 0, 0, serving,                        \
       "ask visitors for the token; auto: where an address is not loopback or a host is allowed")   \
-    X(text, token_file, 0, "FILE", "", 0, 0, serve,                                                \
+    X(text, token_file, 0, "FILE", "", 0, 0, serving,                                              \
       "where the token is kept; made on first use (default "                                       \
       "$XDG_STATE_HOME/omniscient/token or ~/.local/state/omniscient/token; without a home "       \
       "/var/lib/omniscient/token)")                                                                \
-    X(texts, allow_host, 0, "NAME", "", 0, 0, serve,                                               \
+    X(texts, allow_host, 0, "NAME", "", 0, 0, serving,                                             \
       "answer to this host name too, for example a reverse proxy's; repeatable")                   \
-    X(size, history, 0, "SIZE", "3MiB", 65536, 1073741824, serve,                                  \
+    X(size, history, 0, "SIZE", "3MiB", 65536, 1073741824, serving,                                \
       "memory for the past of each source")                                                        \
-    X(number, max_clients, 0, "N", "1000", 1, 100000, serve,                                       \
+    X(number, max_clients, 0, "N", "1000", 1, 100000, serving,                                     \
       "WebSocket clients at a time; an open page counts as two")                                   \
-    X(number, max_requests, 0, "N", "256", 1, 100000, serve,                                       \
+    X(number, max_requests, 0, "N", "256", 1, 100000, serving,                                     \
       "HTTP connections at a time; also connections that have not asked anything yet")             \
-    X(size, max_message, 0, "SIZE", "4KiB", 256, 1048576, serve,                                   \
+    X(size, max_message, 0, "SIZE", "4KiB", 256, 1048576, serving,                                 \
       "longest message that a WebSocket client may send")                                          \
-    X(size, backlog, 0, "SIZE", "256KiB", 4096, 67108864, serve,                                   \
+    X(size, backlog, 0, "SIZE", "256KiB", 4096, 67108864, serving,                                 \
       "events that may wait for one slow client; more closes it")                                  \
-    X(number, header_timeout, 0, "SECONDS", "10", 1, 3600, serve,                                  \
+    X(number, header_timeout, 0, "SECONDS", "10", 1, 3600, serving,                                \
       "from connecting to a whole request")                                                        \
-    X(number, idle_timeout, 0, "SECONDS", "30", 1, 3600, serve,                                    \
+    X(number, idle_timeout, 0, "SECONDS", "30", 1, 3600, serving,                                  \
       "how long an HTTP connection may rest between requests")                                     \
-    X(number, blocked_timeout, 0, "SECONDS", "10", 1, 3600, serve,                                 \
+    X(number, blocked_timeout, 0, "SECONDS", "10", 1, 3600, serving,                               \
       "how long a WebSocket client may take nothing before it is closed")                          \
-    X(number, ping_interval, 0, "SECONDS", "5", 1, 3600, serve,                                    \
+    X(number, ping_interval, 0, "SECONDS", "5", 1, 3600, serving,                                  \
       "between pings; who does not answer before the next is closed")                              \
     X(text, sound_device, 0, "NAME", "default", 0, 0, sounding,                                    \
       "the ALSA device that plays")                                                                \
     X(text, sound_dir, 0, "DIR", "", 0, 0, sounding,                                               \
       "play your own WAV, FLAC and OGG files: those whose names begin with cluck, squawk or alarm")\
-    X(span, sound_interval, 0, "MIN-MAX", "5-20", 0.1, 3600, serve,                                \
+    X(span, sound_interval, 0, "MIN-MAX", "5-20", 0.1, 3600, serving,                              \
       "seconds from one cluck to the next while a robot wanders, drawn at random")                 \
     X(number, sound_volume, 0, "PERCENT", "80", 0, 100, sounding,                                  \
       "how loud, beside what the mixer says")                                                      \
-    X(flag, sound, 's', "", "no", 0, 0, serve,                                                     \
+    X(flag, sound, 's', "", "no", 0, 0, serving,                                                   \
       "play chicken sounds from the start; visitors can switch them on and off")                   \
-    X(named, host_source, 0, "[=NAME]", "no", 0, 0, serve,                                         \
+    X(named, host_source, 0, "[=NAME]", "no", 0, 0, serving,                                       \
       "publish this machine's own conditions (temperature, load, throttling, Wi-Fi signal) once a " \
       "second, as the source host or NAME")                                                        \
-    X(text, host_root, 0, "DIR", "/", 0, 0, serve,                                                 \
+    X(text, host_root, 0, "DIR", "/", 0, 0, serving,                                               \
       "where the proc and sys are that they are read from")                                        \
-    X(texts, ivshmem, 0, "SOCKET", "", 0, 0, serve,                                                \
+    X(texts, ivshmem, 0, "SOCKET", "", 0, 0, serving,                                              \
       "be the shared-memory server that virtual machines (QEMU's ivshmem-doorbell) connect to at " \
       "this socket, and show the robot in them; repeatable, up to 8")                              \
-    X(size, ivshmem_size, 0, "SIZE", "1MiB", 4096, 1073741824, serve,                              \
+    X(size, ivshmem_size, 0, "SIZE", "1MiB", 4096, 1073741824, serving,                            \
       "the memory that such machines share, a power of two")                                       \
-    X(choice, ivshmem_wait, 0, "bell|poll", "bell", 0, 0, serve,                                   \
+    X(choice, ivshmem_wait, 0, "bell|poll", "bell", 0, 0, serving,                                 \
       "bell: a machine is asked to ring when its next tick is wanted; poll: it is left in peace, " \
       "and its memory looked at when a tick should be there")                                      \
-    X(flag, json, 'j', "", "no", 0, 0, list,                                                       \
+    X(flag, json, 'j', "", "no", 0, 0, telling,                                                     \
       "one JSON object a line instead of a table")                                                 \
     X(decimal, rate, 'r', "HZ", "", 0.01, 100, watch,                                              \
       "at most so many updates a second (default 10 in a terminal, else 1)")                       \
@@ -142,9 +143,13 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
 #define OPTIONS_FOR_watch      (1u << COMMAND_watch)
 #define OPTIONS_FOR_dump       (1u << COMMAND_dump)
 #define OPTIONS_FOR_sound_test (1u << COMMAND_sound_test)
-#define OPTIONS_FOR_finding    (OPTIONS_FOR_serve | OPTIONS_FOR_list)
-#define OPTIONS_FOR_looking    (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
-#define OPTIONS_FOR_sounding   (OPTIONS_FOR_serve | OPTIONS_FOR_sound_test)
+#define OPTIONS_FOR_doctor     (1u << COMMAND_doctor)
+/* doctor takes what serve would be given. */
+#define OPTIONS_FOR_serving  (OPTIONS_FOR_serve | OPTIONS_FOR_doctor)
+#define OPTIONS_FOR_finding  (OPTIONS_FOR_serving | OPTIONS_FOR_list)
+#define OPTIONS_FOR_telling  (OPTIONS_FOR_list | OPTIONS_FOR_doctor)
+#define OPTIONS_FOR_looking  (OPTIONS_FOR_watch | OPTIONS_FOR_dump)
+#define OPTIONS_FOR_sounding (OPTIONS_FOR_serving | OPTIONS_FOR_sound_test)
 
 struct options_texts {
     const char *const *items; /* NULL-terminated; never NULL itself */

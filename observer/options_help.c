@@ -15,9 +15,11 @@ struct help_group {
 static const struct help_group groups[] = {
     {"every command", OPTIONS_FOR_every},
 #define COMMANDS_GROUP_(name, word, operand, prose) {word, OPTIONS_FOR_##name},
-    COMMANDS(COMMANDS_GROUP_){"serve and list", OPTIONS_FOR_finding},
+    {"serve and doctor", OPTIONS_FOR_serving},
+    COMMANDS(COMMANDS_GROUP_){"serve, list and doctor", OPTIONS_FOR_finding},
+    {"list and doctor", OPTIONS_FOR_telling},
     {"watch and dump", OPTIONS_FOR_looking},
-    {"serve and sound-test", OPTIONS_FOR_sounding},
+    {"serve, sound-test and doctor", OPTIONS_FOR_sounding},
 };
 
 /* ---- --help ---- */

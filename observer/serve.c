@@ -67,7 +67,7 @@ int serve_needs_token(bool *needs, const struct options *options, struct omni_pr
     return 0;
 }
 
-static void explain_token_file(struct omni_problem *problem, const char *path, int error) {
+void serve_explain_token(struct omni_problem *problem, const char *path, int error) {
     static const struct {
         int error;
         const char *sentence; /* after "the token file PATH" */
@@ -97,18 +97,22 @@ static int load_token(struct serve *serve, struct omni_problem *problem) {
         return error;
     error = access_token_load(serve->access.token, serve->options->token_file);
     if (error < 0)
-        explain_token_file(problem, serve->options->token_file, error);
+        serve_explain_token(problem, serve->options->token_file, error);
     return error;
 }
 
 /* ---- the process ---- */
 
+size_t serve_files(const struct options *options) {
+    return options->max_clients * 5 / 4 + options->max_requests * 2 + SOURCES_MAX * 4 +
+           FILES_BESIDE + options->ivshmem.count * (3 + 2 * IVSHMEM_GUESTS_MAX);
+}
+
 /* As many descriptors as the options can need, and no more: libwebsockets sets memory aside for
  * each that is allowed. */
 static void limit_files(const struct options *options) {
     struct rlimit files;
-    rlim_t needed = options->max_clients * 5 / 4 + options->max_requests * 2 + SOURCES_MAX * 4 +
-                    FILES_BESIDE + options->ivshmem.count * (3 + 2 * IVSHMEM_GUESTS_MAX);
+    rlim_t needed = serve_files(options);
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return;
     files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;

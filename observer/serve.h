@@ -5,6 +5,7 @@
 #define OBSERVER_SERVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <omni/schema.h>
 
@@ -14,5 +15,11 @@
  * not loopback or a host is allowed. Returns 0; -EINVAL with the reason where the options ask for
  * an open door to the network (never, and an address that is not loopback). */
 int serve_needs_token(bool *needs, const struct options *options, struct omni_problem *problem);
+
+/* Says in words why access_token_load() failed, and what to do. */
+void serve_explain_token(struct omni_problem *problem, const char *path, int error);
+
+/* Descriptors that such options can need. */
+size_t serve_files(const struct options *options);
 
 #endif

@@ -1,0 +1,308 @@
+// omni-observer doctor: each thing that it looks at is broken for real, and what it says to type is typed where that is
+// possible here.
+
+import assert from "node:assert/strict";
+import { execFile, execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, chown, copyFile, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+
+import { BUILD, openPlace, ROOT, until } from "./support.mjs";
+
+const options = { timeout: 120_000 };
+const isRoot = process.getuid() === 0;
+const LAYOUT_VERSION_OFFSET = 8; // in a segment: shared/segment.h
+const DOCTOR = join(BUILD, "omni-observer");
+
+/** Runs it; `within`: a command that runs another. Returns { code, lines, of(check) }. */
+async function consult(place, { args = [], env = {}, within = [], directory = place.directory } = {}) {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("OMNI_"));
+  const words = [...within, join(ROOT, "scripts/launch"), BUILD, DOCTOR, "doctor", "--json", "--directory", directory];
+  const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+  const [command, ...rest] = [...words, ...listen, ...args];
+  const { code, stdout, stderr } = await new Promise((resolve) => {
+    const settings = { cwd: ROOT, env: { ...Object.fromEntries(inherited), HOME: place.directory, ...env } };
+    execFile(command, rest, settings, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+  });
+  assert.ok(code === 0 || code === 1, `exit ${code}: ${stderr}`);
+  const lines = stdout.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  assert.equal(code === 1, lines.some(({ grade }) => grade === "mend"), "the exit status says what the lines say");
+  return { code, lines, of: (check) => lines.filter((line) => line.check === check) };
+}
+
+/** The one line of a check that wants mending. */
+function complaint(report, check) {
+  const found = report.of(check).filter(({ grade }) => grade === "mend");
+  assert.equal(found.length, 1, JSON.stringify(report.of(check)));
+  return found[0];
+}
+
+/** Types what it says. */
+function typeIt({ type }) {
+  execFileSync("bash", ["-c", type]);
+}
+
+const grades = (report, check) => report.of(check).map(({ grade }) => grade);
+
+/** An ALSA configuration with a device that plays to nobody. */
+async function makeSound(place) {
+  const file = join(place.directory, "asound.conf");
+  await writeFile(file, "pcm.!default { type null }\n");
+  return { ALSA_CONFIG_PATH: file };
+}
+
+test("all is well with a robot, an observer and a sound device", options, async (t) => {
+  const place = await openPlace(t);
+  const env = await makeSound(place);
+  await place.startRobot();
+  const observer = await place.startObserver({ args: ["--host-source"] });
+  const report = await until("the host source is there", async () => {
+    const said = await consult(place, { args: ["--listen", observer.address], env });
+    return said.of("sources").length === 2 && said.of("sources").every(({ grade }) => grade === "ok") ? said : null;
+  });
+  assert.equal(report.code, 0, JSON.stringify(report.lines));
+  for (const check of ["directory", "robot", "port", "token", "page", "sound", "libraries", "limits"])
+    assert.deepEqual(grades(report, check), ["ok"], check);
+  assert.match(report.of("port")[0].text, /an observer answers/);
+  assert.match(report.of("page")[0].text, new RegExp(`http://${observer.address}/ answers, version`));
+  assert.match(report.of("robot")[0].text, /^robot publishes/, "a machine is no robot");
+  const plain = place.start("omni-observer", ["doctor", "-q", "--directory", place.directory, "--listen", observer.address]);
+  assert.deepEqual([(await plain.ended).code, plain.stdout], [0, ""]);
+});
+
+test("with nothing running, one thing is to be mended, and nothing was touched", options, async (t) => {
+  const place = await openPlace(t);
+  const report = await consult(place, { args: ["--listen", "0.0.0.0:0"] });
+  assert.deepEqual(report.lines.filter(({ grade }) => grade === "mend").map(({ check }) => check), ["robot"]);
+  assert.match(complaint(report, "robot").type, /^omni-robot --directory /);
+  assert.match(report.of("port")[0].text, /is free/);
+  assert.match(report.of("token")[0].text, /will be made at the first start/);
+  assert.deepEqual(report.of("page").map(({ grade, type }) => [grade, type]), [["note", "omni-observer"]]);
+  assert.deepEqual(await readdir(place.directory), []);
+  const plain = place.start("omni-observer", ["doctor", "--directory", place.directory, "--listen", "127.0.0.1:0"]);
+  assert.equal((await plain.ended).code, 1);
+  assert.match(plain.stdout, /^mend {2}robot {6}nothing publishes: .*; type: omni-robot --directory /m);
+});
+
+test("a directory that is missing, none, on a disk, closed or open to all", options, async (t) => {
+  const place = await openPlace(t);
+  const within = isRoot ? ["setpriv", "--bounding-set=-all"] : [];
+  const missing = complaint(await consult(place, { directory: join(place.directory, "nowhere") }), "directory");
+  assert.match(missing.text, /cannot be read: No such file/);
+  const file = join(place.directory, "file");
+  await writeFile(file, "");
+  assert.match(complaint(await consult(place, { directory: file }), "directory").text, /Not a directory|Permission/);
+  assert.match(complaint(await consult(place, { directory: BUILD }), "directory").text, /lies on a disk/);
+  const directory = join(place.directory, "closed");
+  await mkdir(directory, { mode: 0o555 });
+  const closed = complaint(await consult(place, { directory, within }), "directory");
+  assert.match(closed.text, /\(mode 0555\) is closed to this user/);
+  typeIt({ type: closed.type.replace(/^sudo /, "") });
+  assert.deepEqual(grades(await consult(place, { directory, within }), "directory"), ["ok"]);
+  await chmod(directory, 0o777);
+  assert.match(complaint(await consult(place, { directory }), "directory").text, /may remove the segments of others/);
+});
+
+test("a directory that is full", options, async (t) => {
+  if (!isRoot) return t.skip("it takes root to mount a file system");
+  const place = await openPlace(t);
+  const script = `mount -t tmpfs -o size=64k,mode=1777 none "$0" && exec "$@"`;
+  const within = ["unshare", "--mount", "bash", "-c", script, place.directory];
+  assert.match(complaint(await consult(place, { within }), "directory").text, /is full \(64 KiB free\)/);
+});
+
+test("a robot that was killed, and one that was suspended", options, async (t) => {
+  const place = await openPlace(t);
+  const dead = await place.startRobot({ name: "dead" });
+  const slow = await place.startRobot({ name: "slow" });
+  await dead.stop("SIGKILL");
+  process.kill(slow.pid, "SIGSTOP");
+  const report = await until("both are found", async () => {
+    const said = await consult(place);
+    return said.of("sources").every(({ grade }) => grade === "mend") ? said : null;
+  });
+  assert.equal(complaint(report, "robot").type, `omni-robot --directory ${place.directory}`);
+  const [died, suspended] = report.of("sources");
+  assert.match(died.text, new RegExp(`^dead: its program \\(process ${dead.pid}\\) died without a word`));
+  assert.match(suspended.text, new RegExp(`^slow: its program \\(process ${slow.pid}\\) was suspended`));
+  typeIt(died);
+  typeIt(suspended);
+  const after = await until("what was typed helps", async () => {
+    const said = await consult(place);
+    return said.code === 0 ? said : null;
+  });
+  assert.deepEqual(after.of("sources").map(({ text }) => text.split(",")[0]), ["slow: live"]);
+  await slow.stop();
+  assert.match((await consult(place)).of("sources")[0].text, /^slow: it said goodbye/);
+});
+
+test("segments that cannot be read", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startRobot({ name: "good" });
+  await writeFile(place.segment("junk"), Buffer.alloc(8192, "x"));
+  await copyFile(place.segment("good"), place.segment("newer"));
+  const file = await open(place.segment("newer"), "r+");
+  await file.write(Buffer.from([99, 0, 0, 0]), 0, 4, LAYOUT_VERSION_OFFSET);
+  await file.close();
+  const report = await consult(place);
+  const [good, junk, newer] = report.of("sources");
+  assert.equal(good.grade, "ok");
+  assert.deepEqual([junk.grade, junk.type], ["mend", `rm ${place.segment("junk")}`]);
+  assert.match(junk.text, /junk cannot be shown: .*no status segment/);
+  assert.equal(newer.grade, "mend");
+  assert.match(newer.text, /newer cannot be shown: .*layout version 99/);
+});
+
+test("a robot of a user who is not trusted", options, async (t) => {
+  if (!isRoot) return t.skip("it takes root to give a file away");
+  const place = await openPlace(t);
+  await place.startRobot();
+  await chown(place.segment("robot"), 65534, 65534);
+  const found = complaint(await consult(place), "sources");
+  assert.match(found.text, /belongs to user 65534, who is not trusted/);
+  assert.equal(found.type, "omni-observer --trust 65534");
+  assert.deepEqual(grades(await consult(place, { args: ["--trust", "65534"] }), "sources"), ["ok"]);
+});
+
+/** A server on a free port of 127.0.0.1; its address. */
+async function listening(t, server) {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    server.close();
+    server.closeAllConnections?.();
+  });
+  return `127.0.0.1:${server.address().port}`;
+}
+
+test("a port that another program has, and addresses that cannot be had", options, async (t) => {
+  const place = await openPlace(t);
+  const address = await listening(t, createServer((socket) => socket.on("error", () => {}).end("220 mail\r\n").resume()));
+  const taken = complaint(await consult(place, { args: ["--listen", address] }), "port");
+  assert.match(taken.text, new RegExp(`^${address} is taken by \\S+ \\(process ${process.pid}\\)$`));
+  const port = Number(address.split(":")[1]);
+  assert.equal(taken.type, `omni-observer --listen 127.0.0.1:${port < 65535 ? port + 1 : 8080}`);
+  const foreign = complaint(await consult(place, { args: ["--listen", "192.0.2.7:8080"] }), "port");
+  assert.match(foreign.text, /no address of this machine/);
+});
+
+test("a port below 1024", options, async (t) => {
+  const place = await openPlace(t);
+  const start = Number(await readFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  if (start < 1) return t.skip("every user of this machine may listen at every port");
+  const within = isRoot ? ["setpriv", "--bounding-set=-all"] : [];
+  const denied = complaint(await consult(place, { args: ["--listen", `127.0.0.1:${start - 1}`], within }), "port");
+  assert.match(denied.text, /may not listen at a port below 1024/);
+});
+
+test("an observer that is suspended", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startRobot();
+  const observer = await place.startObserver();
+  process.kill(observer.pid, "SIGSTOP");
+  const hangs = complaint(await consult(place, { args: ["--listen", observer.address] }), "port");
+  assert.match(hangs.text, new RegExp(`the observer there \\(process ${observer.pid}\\) does not answer`));
+  typeIt(hangs);
+  assert.equal((await consult(place, { args: ["--listen", observer.address] })).code, 0);
+});
+
+test("a token file that is open to others, or no token", options, async (t) => {
+  const place = await openPlace(t);
+  const file = join(place.directory, "token");
+  const args = ["--require-token", "always", "--token-file", file];
+  await place.startRobot();
+  const observer = await place.startObserver({ args: ["--require-token", "always"] });
+  assert.ok(observer.token);
+  const mine = await consult(place, { args: [...args, "--listen", observer.address] });
+  assert.equal(mine.code, 0, JSON.stringify(mine.lines));
+  await chmod(file, 0o644);
+  const readable = complaint(await consult(place, { args }), "token");
+  assert.match(readable.text, /others may read it/);
+  typeIt(readable);
+  assert.deepEqual(grades(await consult(place, { args }), "token"), ["ok"]);
+  await writeFile(file, "A".repeat(43));
+  const other = await consult(place, { args: [...args, "--listen", observer.address] });
+  assert.match(other.of("page")[0].text, /wants a token that is not in/);
+  await writeFile(file, "no token");
+  const garbage = complaint(await consult(place, { args }), "token");
+  assert.match(garbage.text, /holds no token/);
+  typeIt(garbage);
+  assert.match((await consult(place, { args })).of("token")[0].text, /will be made/);
+  const nowhere = ["--require-token", "always", "--token-file", "/dev/null/token"];
+  assert.match(complaint(await consult(place, { args: nowhere }), "token").text, /cannot use the token file/);
+  const wide = ["--listen", "0.0.0.0:0", "--require-token", "never"];
+  assert.match(complaint(await consult(place, { args: wide }), "token").text, /whole network/);
+});
+
+test("an observer that looks elsewhere, cannot show something, or is another version", options, async (t) => {
+  const place = await openPlace(t);
+  const elsewhere = await openPlace(t);
+  await place.startRobot();
+  const observer = await elsewhere.startObserver();
+  await writeFile(elsewhere.segment("junk"), Buffer.alloc(8192, "x"));
+  const args = ["--listen", observer.address];
+  const report = await until("it has met the junk", async () => {
+    const said = await consult(place, { args });
+    return said.of("page").length === 2 ? said : null;
+  });
+  assert.match(report.of("page")[0].text, /cannot show junk: .*no status segment/);
+  assert.match(report.of("page")[1].text, /does not show robot: it looks at another directory/);
+  const old = createHttpServer((request, response) => {
+    const answers = { "/healthz": '{"status":"ok","version":"0.0.1","sources":1}', "/": "<title>Omniscient</title>" };
+    response.end(answers[request.url] ?? '{"sources":[{"name":"robot"}],"refused":[]}');
+  });
+  const address = await listening(t, old);
+  assert.match(complaint(await consult(place, { args: ["--listen", address] }), "page").text, /is version 0\.0\.1, this program/);
+});
+
+test("no sound device matters to who wants sounds", options, async (t) => {
+  const place = await openPlace(t);
+  const file = join(place.directory, "asound.conf");
+  await writeFile(file, "");
+  const env = { ALSA_CONFIG_PATH: file };
+  assert.deepEqual(grades(await consult(place, { env }), "sound"), ["note"]);
+  assert.match(complaint(await consult(place, { env, args: ["--sound"] }), "sound").text, /no sound device "default"/);
+  const working = await consult(place, { env: await makeSound(place), args: ["--sound"] });
+  assert.deepEqual(grades(working, "sound"), ["ok"]);
+  const missing = await consult(place, { env: await makeSound(place), args: ["--sound-dir", "/nowhere"] });
+  assert.match(complaint(missing, "sound").text, /sounds in \/nowhere cannot be read/);
+});
+
+test("a clock that was never set, and one that is slow to read", options, async (t) => {
+  const place = await openPlace(t);
+  const env = { LD_PRELOAD: join(BUILD, "tests/plugins/old_clock.so") };
+  assert.match(complaint(await consult(place, { env }), "clock").text, /the clock says 2000-01-01 00:00 UTC/);
+  const root = join(place.directory, "machine");
+  const file = join(root, "sys/devices/system/clocksource/clocksource0/current_clocksource");
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, "acpi_pm\n");
+  const slow = await consult(place, { args: ["--host-root", root] });
+  assert.ok(slow.of("clock").some(({ grade, text }) => grade === "note" && /clock is "acpi_pm"/.test(text)));
+});
+
+test("libwebsockets without the piece that joins it to libuv", options, async (t) => {
+  if (!isRoot) return t.skip("it takes root to hide a file");
+  const place = await openPlace(t);
+  const find = `find -L /usr/lib "$0"/build/sysroot -name 'libwebsockets-evlib_uv.so*' 2>/dev/null || true`;
+  const plugins = execFileSync("bash", ["-c", find, ROOT], { encoding: "utf8" }).split("\n").filter(Boolean);
+  if (!plugins.length) return t.skip("this machine's libwebsockets has no such piece of its own");
+  const script = `while [ "$1" != -- ]; do mount --bind /dev/null "$1" && shift || exit 9; done; shift; exec "$@"`;
+  const within = ["unshare", "--mount", "bash", "-c", script, "-", ...plugins, "--"];
+  const found = complaint(await consult(place, { within }), "libraries");
+  assert.equal(found.type, "sudo apt install libwebsockets-evlib-uv");
+});
+
+test("too few open files, and no directory watches left", options, async (t) => {
+  const place = await openPlace(t);
+  const few = complaint(await consult(place, { within: ["prlimit", "--nofile=256:256"] }), "limits");
+  assert.match(few.text, /^256 open files are allowed, --max-clients 1000 and --max-requests 256 need up to \d+$/);
+  const clients = ["--max-clients", "1", "--max-requests", "1"];
+  assert.deepEqual(grades(await consult(place, { within: ["prlimit", "--nofile=1024:1024"], args: clients }), "limits"), ["ok"]);
+  const script = `echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"`;
+  const within = ["unshare", "--user", "--map-root-user", "bash", "-c", script, "-"];
+  const none = complaint(await consult(place, { within }), "limits");
+  assert.match(none.text, /watch no more directories/);
+});
