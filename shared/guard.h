@@ -8,12 +8,13 @@
  *
  * Calling sequence
  *   A program that reads segments of others calls omni_guard_install() once at its start.
- *   Observers register their mappings themselves.
+ *   Observers register their mappings themselves. So do publishers on one kernel: one whose files are
+ *   truncated publishes to nobody from then on, where without a guard it would end.
  *
  * Limits
  *   The handler is process-wide. A SIGBUS anywhere else goes to the handler that was installed
  *   before, or ends the process as usual. At most 256 mappings are guarded at a time; attach fails
- *   with -EMFILE above.
+ *   with -EMFILE above, and a publisher, which needs two, goes on without.
  */
 #ifndef OMNI_GUARD_H
 #define OMNI_GUARD_H

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <omni/guard.h>
 #include <omni/lock.h>
 #include <omni/publish.h>
 #include <omni/region.h>
@@ -281,6 +282,8 @@ static bool is_at_home(const struct omni_publisher *publisher, const unsigned ch
 
 /* All pages at once: between two calls another thread could map something into the first gap. */
 static void release(struct omni_publisher *publisher) {
+    omni_guard_drop(publisher->guard);
+    omni_guard_drop(publisher->sleepers_guard);
     omni_region_close(&publisher->doorbell_region);
     if (!is_at_home(publisher, publisher->segment.bytes))
         omni_region_close(&publisher->segment);
@@ -310,7 +313,7 @@ static struct omni_publisher *allocate(uint64_t segment_bytes) {
     publisher->doorbell_region = OMNI_REGION_CLOSED;
     publisher->home = home;
     publisher->home_bytes = bytes;
-    publisher->lock = -1;
+    publisher->lock = publisher->guard = publisher->sleepers_guard = -1;
     return publisher;
 }
 
@@ -327,7 +330,13 @@ static int open_on_one_kernel(struct omni_publisher *publisher, const struct omn
         error = map_sleepers(publisher, header->name, options->directory, problem);
     if (error == 0)
         error = build(publisher, header, table, options, problem);
-    return error;
+    if (error < 0)
+        return error;
+    /* Where a guard is installed: whoever cuts the files short ends a source, not this program. */
+    publisher->guard = omni_guard_add(publisher->segment.bytes, publisher->segment.size, true);
+    publisher->sleepers_guard =
+        omni_guard_add(publisher->sleepers_region.bytes, publisher->sleepers_region.size, true);
+    return 0;
 }
 
 static int open_where(struct omni_publisher **publisher, struct omni_header *header,

@@ -39,6 +39,8 @@ struct omni_publisher {
     unsigned char *home; /* all the pages */
     size_t home_bytes;
     int lock;
+    int guard; /* places of omni_guard_add(): of the segment, */
+    int sleepers_guard;
     /* Another page, another file. */
     alignas(OMNI_CACHE_LINE_BYTES) uint32_t sleepers;
 };

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
@@ -116,6 +116,20 @@ test("a file that blocks makes the source silent, and nothing else", options, as
   ]);
   assert.deepEqual(await observer.stop(), { code: 0, signal: null });
   assert.match(observer.stderr, /blocks: its thread is left behind/);
+});
+
+test("its segment may be cut short: nothing else ends", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startRobot();
+  const observer = await place.startObserver({ args: ["--host-source"] });
+  await until("host ticks", () => statusOf(observer, "host"));
+  await truncate(place.segment("host"));
+  await truncate(join(place.directory, "omni-sleepers.host"));
+  await until("it is no source any more", async () => !(await statusOf(observer, "host")));
+  const { uptime } = await (await fetch(`${observer.url}/healthz`)).json();
+  await until("two more seconds went by", async () => (await (await fetch(`${observer.url}/healthz`)).json()).uptime > uptime + 2, 100);
+  assert.ok(await statusOf(observer, "robot"));
+  assert.deepEqual(await observer.stop(), { code: 0, signal: null });
 });
 
 test("a second observer says that it is there already, and goes on without", options, async (t) => {
