@@ -71,6 +71,7 @@ sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 OMNI     := $(BUILD)/libomni.a
+SERVICE  := $(BUILD)/libservice.a
 ROBOT    := $(BUILD)/omni-robot
 DRIVER_HOST := $(BUILD)/omni-driver-host
 OBSERVER := $(BUILD)/omni-observer
@@ -174,11 +175,14 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni $(SYSROOT_MADE)
 	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/observer/%.o $(BUILD)/tests/unit/observer/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
+$(BUILD)/robot/%.o $(BUILD)/observer/%.o: ALL_CPPFLAGS += -I.
 $(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -I.
 $(BUILD)/bench/%.o: ALL_CPPFLAGS += -I.
 
 archive = @rm -f $@ && $(AR) rcs $@ $^
 $(OMNI): $(call objects,$(call sources,shared))
+	$(archive)
+$(SERVICE): $(call objects,$(call sources,service))
 	$(archive)
 $(BUILD)/librobot.a: $(call objects,$(filter-out robot/main.c,$(call sources,robot)))
 	$(archive)
@@ -189,11 +193,11 @@ define link
 $(call say,link,$@)
 $(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 endef
-$(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(OMNI)
+$(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) -lm -pthread
-$(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(OMNI)
+$(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
-$(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(OMNI)
+$(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) -pthread
 $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
 	$(link) -lm
@@ -217,9 +221,11 @@ $(BUILD)/observer/assets.o: ALL_CPPFLAGS += -Ibuild/page
 CMOCKA_LIBS = $(shell $(ASK) $(PKG_CONFIG) --libs cmocka)
 $(BUILD)/tests/unit/shared/%_test: $(BUILD)/tests/unit/shared/%_test.o $(OMNI)
 	$(link) $(CMOCKA_LIBS) -lm -pthread
-$(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(OMNI)
+$(BUILD)/tests/unit/service/%_test: $(BUILD)/tests/unit/service/%_test.o $(SERVICE) $(OMNI)
+	$(link) $(CMOCKA_LIBS)
+$(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS) -lm -pthread
-$(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUILD)/libobserver.a $(OMNI)
+$(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm -pthread
 $(BUILD)/tests/programs/%: $(BUILD)/tests/programs/%.o $(OMNI)
 	$(link) -lm -pthread
@@ -231,9 +237,9 @@ $(BUILD)/tests/plugins/%.so: $(BUILD)/tests/plugins/%.o
 	$(quiet)$(CC) -shared $(filter-out -pie,$(ALL_LDFLAGS)) -o $@ $< $(LIBRARY_LIBS)
 $(BUILD)/libbench.a: $(call objects,$(call sources,bench/parts))
 	$(archive)
-$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(OMNI)
+$(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libbench.a $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
-$(BUILD)/bench/driver: $(BUILD)/bench/driver.o $(BUILD)/libbench.a $(BUILD)/librobot.a $(OMNI)
+$(BUILD)/bench/driver: $(BUILD)/bench/driver.o $(BUILD)/libbench.a $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) -lm -pthread
 # What runs on other CPUs too needs no library but libomni.
 $(BUILD)/bench/foreign/%: $(BUILD)/bench/foreign/%.o $(OMNI)

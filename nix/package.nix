@@ -41,6 +41,7 @@ stdenv.mkDerivation {
       ../observer
       ../robot
       ../scripts
+      ../service
       ../shared
       ../tests/drivers
       ../tests/plugins

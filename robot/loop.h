@@ -15,6 +15,11 @@
  *   tick. Nothing that the machine does reaches the status but publish_cost and the stamp, which
  *   tells the real time.
  *
+ * The service manager
+ *   hears "ready" when the first tick is published; then the ticks feed its watchdog (service/notify.h).
+ *   A loop that hangs feeds nothing. That is a system call in at most two ticks per watchdog interval,
+ *   after the publication; in none where there is no watchdog.
+ *
  * The end
  *   The last tick commands the motors to zero and publishes the mode "stopped"; it counts among
  *   settings.ticks. A signal that sets the stop word ends the sleep, and the last tick follows at
@@ -34,6 +39,7 @@
 #include "pace.h"
 #include "pilot.h"
 #include "sensor.h"
+#include "service/notify.h"
 
 struct loop_settings {
     uint64_t period_ns;
@@ -44,6 +50,7 @@ struct loop_settings {
     const struct sensor *sensor; /* in lockstep, or where the board has sense(): NULL */
     struct lockstep *lockstep;   /* NULL: real time */
     struct omni_publisher *publisher;
+    struct notify *notify; /* told of the first tick, fed by those that follow; NULL: nobody */
     const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */
 };
 

@@ -17,6 +17,7 @@
 #include "options.h"
 #include "realtime.h"
 #include "sensor.h"
+#include "service/notify.h"
 #include "status.h"
 #include "vigil.h"
 
@@ -53,6 +54,7 @@ struct session {
     const char *board_argument;
     struct omni_publisher *publisher;
     struct lockstep lockstep;
+    struct notify notify;
     struct board *board;
     struct loop loop;
 };
@@ -70,6 +72,38 @@ static int refuse_errno(const char *what, int error) {
 static uint64_t period_ns(const struct options *options) {
     return CLOCK_NS_A_SECOND / options->tick_hz;
 }
+
+/* ---- the service manager ---- */
+
+/* A watchdog that no tick could feed in time would end a robot that is well. */
+static int check_watchdog(const struct session *session) {
+    const struct options *options = session->options;
+    uint64_t watchdog_ns = session->notify.watchdog_ns;
+    if (watchdog_ns == 0)
+        return 0;
+    if (options->lockstep)
+        return refuse("--lockstep waits for its consumer as long as that takes, and the service "
+                      "manager's watchdog does not: set WatchdogSec=0 in the unit");
+    if (watchdog_ns >= 2 * period_ns(options))
+        return 0;
+    (void)fprintf(stderr,
+                  "The watchdog's %.3f s are too short for %llu ticks a second: set WatchdogSec= "
+                  "to two periods at least, or a higher --tick-hz\n",
+                  (double)watchdog_ns / CLOCK_NS_A_SECOND, (unsigned long long)options->tick_hz);
+    return EXIT_REFUSED;
+}
+
+static int open_notify(struct session *session) {
+    const struct options *options = session->options;
+    struct omni_problem problem;
+    if (notify_open(&session->notify, &problem) < 0)
+        (void)fprintf(stderr, "%s\n", problem.text);
+    notify_describe(&session->notify, "%s: %llu ticks a second, board %s", options->name,
+                    (unsigned long long)options->tick_hz, options->board);
+    return check_watchdog(session);
+}
+
+/* ---- opening ---- */
 
 /* Returns 0 also where a signal came while it waited for the region: then there is no publisher. */
 static int open_publisher(struct session *session) {
@@ -190,6 +224,7 @@ static int run_loop(struct session *session) {
         .sensor = has_sensor_thread(session) ? &session->sensor : NULL,
         .lockstep = options->lockstep ? &session->lockstep : NULL,
         .publisher = session->publisher,
+        .notify = &session->notify,
         .stop = &stop,
     };
     struct loop *loop = &session->loop;
@@ -198,6 +233,7 @@ static int run_loop(struct session *session) {
                   (unsigned long long)options->tick_hz, options->board, (long)getpid());
     loop_init(loop, &settings);
     int error = loop_run(loop);
+    notify_stopping(&session->notify);
     explain_end(session, error);
     (void)fprintf(
         stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs.\n",
@@ -216,9 +252,11 @@ static int start_sensor(struct session *session) {
 /* The name is taken before the board is touched, and kept until it is closed: a second robot must not
  * move the first one's motors. */
 static int run(struct session *session) {
-    int status = open_lockstep(session);
+    int status = open_notify(session);
+    if (status == 0)
+        status = open_lockstep(session);
     if (status != 0)
-        return status;
+        goto close_notify;
     status = open_publisher(session);
     if (session->publisher == NULL)
         goto close_lockstep;
@@ -242,6 +280,8 @@ close_publisher:
     omni_publisher_close(session->publisher);
 close_lockstep:
     lockstep_close(&session->lockstep);
+close_notify:
+    notify_close(&session->notify);
     return status;
 }
 

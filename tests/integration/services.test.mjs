@@ -1,0 +1,112 @@
+// Robot and observer as services: what they tell the service manager, and how they are started by it. systemd cannot run
+// here as what it is, the first process; its programs that need no such place are used where they do the job:
+// systemd-notify, systemd-socket-activate, systemd-analyze.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { startManager } from "./manager.mjs";
+import { run } from "./raw.mjs";
+import { BUILD, openPlace, until } from "./support.mjs";
+
+const WATCHDOG_S = 0.4;
+const QUIET_MS = 1500; // more than three times the watchdog's interval
+const RECORDER = join(BUILD, "tests/drivers/recorder.so");
+
+const folders = process.env.PATH.split(":");
+const lacks = (command) => (folders.some((folder) => existsSync(join(folder, command))) ? undefined : `there is no ${command} (scripts/deps test)`);
+
+test("a manager hears of a robot: ready once it has published, alive, stopping", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const robot = await place.startRobot({ args: ["--tick-hz", "200"], env: manager.environment(WATCHDOG_S) });
+  await manager.hears("WATCHDOG=1", 5);
+  await robot.stop();
+  await until("it says that it is stopping", () => manager.count("STOPPING=1"));
+  const [first, ...others] = manager.heard;
+  assert.equal(first.text, "READY=1|STATUS=robot: 200 ticks a second, board sim");
+  assert.ok(others.slice(0, -1).every(({ text }) => text === "WATCHDOG=1"), JSON.stringify(others));
+  assert.equal(others.at(-1).text, "STOPPING=1");
+  assert.ok(manager.heard.every(({ pid }) => pid === robot.pid), "it speaks itself: NotifyAccess=main is enough");
+});
+
+test("what systemd-notify says arrives as the robot's words do", { skip: lacks("systemd-notify") }, async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  await run("systemd-notify", ["--ready", "--status=robot: 200 ticks a second, board sim"], { env: { ...process.env, ...manager.environment() } });
+  await until("it is heard", () => manager.heard.length > 0);
+  assert.equal(manager.heard[0].text, "READY=1|STATUS=robot: 200 ticks a second, board sim");
+});
+
+test("a robot without a watchdog says nothing between ready and stopping; without a manager it runs as ever", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const robot = place.start("omni-robot", ["--directory", place.directory, "--ticks", "50"], { env: manager.environment() });
+  assert.deepEqual(await robot.ended, { code: 0, signal: null });
+  await until("it has stopped", () => manager.count("STOPPING=1"));
+  assert.deepEqual(manager.heard.map(({ text }) => text), ["READY=1|STATUS=robot: 100 ticks a second, board sim", "STOPPING=1"]);
+  const gone = place.start("omni-robot", ["--directory", place.directory, "--ticks", "50"], { env: { NOTIFY_SOCKET: join(place.directory, "nobody"), WATCHDOG_USEC: "1000000" } });
+  assert.deepEqual(await gone.ended, { code: 0, signal: null });
+});
+
+/** A robot with the recording driver; `driver.log` is what the driver wrote, `driver.file(name)` switches it. */
+async function startDriven(place, manager, args = []) {
+  const robot = await place.startRobot({
+    args: ["--board", `driver:${RECORDER}`, "--driver-config", place.directory, ...args],
+    env: manager.environment(WATCHDOG_S),
+  });
+  await manager.hears("WATCHDOG=1", 2);
+  return { robot, log: () => readFile(join(place.directory, "log"), "utf8") };
+}
+
+test("a loop that hangs feeds no more: its driver does not return", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const { robot, log } = await startDriven(place, manager);
+  await writeFile(join(place.directory, "hang"), "");
+  await until("the driver hangs", async () => (await log()).includes("hang"));
+  assert.equal(await manager.listens("WATCHDOG=1", QUIET_MS), 0);
+  assert.ok(robot.isRunning, "it is there, and hangs: only the watchdog can tell");
+});
+
+test("a driver that hangs in a process of its own is no hang of the loop", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const { robot, log } = await startDriven(place, manager, ["--isolate-driver"]);
+  const host = Number(/^(\d+) open/m.exec(await log())[1]);
+  assert.notEqual(host, robot.pid);
+  const environment = await readFile(`/proc/${host}/environ`, "latin1");
+  assert.doesNotMatch(environment, /NOTIFY_SOCKET|WATCHDOG/, "what is the robot's to say, its children cannot");
+  await writeFile(join(place.directory, "hang"), "");
+  await until("the driver hangs", async () => (await log()).includes("hang"));
+  await manager.hears("WATCHDOG=1", 5);
+});
+
+test("a robot that is paused feeds no more, and again when it goes on", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const robot = await place.startRobot({ env: manager.environment(WATCHDOG_S) });
+  await manager.hears("WATCHDOG=1", 2);
+  robot.child.kill("SIGSTOP");
+  assert.equal(await manager.listens("WATCHDOG=1", QUIET_MS), 0);
+  robot.child.kill("SIGCONT");
+  await manager.hears("WATCHDOG=1", 2);
+});
+
+test("a watchdog that no robot could feed is refused, with what to type", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const cases = [
+    [["--tick-hz", "1"], /The watchdog's 0\.400 s are too short for 1 ticks a second: set WatchdogSec=/],
+    [["--lockstep"], /--lockstep waits for its consumer .* set WatchdogSec=0/],
+  ];
+  for (const [args, pattern] of cases) {
+    const robot = place.start("omni-robot", ["--directory", place.directory, ...args], { env: manager.environment(WATCHDOG_S) });
+    assert.deepEqual(await robot.ended, { code: 2, signal: null });
+    assert.match(robot.stderr, pattern);
+  }
+  assert.deepEqual(manager.heard, []);
+});
