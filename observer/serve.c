@@ -21,6 +21,7 @@
 #include "ivshmem.h"
 #include "links.h"
 #include "machines.h"
+#include "service/notify.h"
 #include "sources.h"
 #include "speaker.h"
 #include "trim.h"
@@ -28,7 +29,9 @@
 enum {
     STOP_SIGNALS = 2,
     FILES_BESIDE = 128, /* listeners, timers, libraries, and room to spare */
-    TRIM_MS = 3000      /* after the start, when the first page has been served */
+    TRIM_MS = 3000,     /* after the start, when the first page has been served */
+    RETRY_MS = 100,     /* until the service manager has room for the news */
+    NS_A_MS = 1000000
 };
 
 struct serve {
@@ -38,6 +41,8 @@ struct serve {
     uv_loop_t loop;
     uv_signal_t stops[STOP_SIGNALS];
     uv_timer_t trim;
+    uv_timer_t feed;
+    struct notify notify;
     struct hub *hub;
     struct speaker *speaker;
     struct machines *machines;
@@ -152,6 +157,41 @@ static void on_trim(uv_timer_t *timer) {
 static int plan_trim(struct serve *serve) {
     int error = uv_timer_init(&serve->loop, &serve->trim);
     return error < 0 ? error : uv_timer_start(&serve->trim, on_trim, TRIM_MS, 0);
+}
+
+/* ---- the service manager ---- */
+
+static void open_notify(struct serve *serve) {
+    struct omni_problem problem;
+    if (notify_open(&serve->notify, &problem) < 0)
+        (void)fprintf(stderr, "%s\n", problem.text);
+}
+
+static void on_feed(uv_timer_t *timer) {
+    struct serve *serve = timer->data;
+    if (!notify_ready(&serve->notify))
+        return;
+    notify_feed(&serve->notify);
+    if (serve->notify.watchdog_ns == 0)
+        (void)uv_timer_stop(timer);
+}
+
+/* From the loop itself: one that hangs feeds nothing. */
+static int say_ready(struct serve *serve) {
+    char address[128] = "nowhere";
+    uint64_t every_ms = serve->notify.watchdog_ns / 2 / NS_A_MS;
+    (void)door_address(serve->door, 0, address, sizeof address);
+    notify_describe(&serve->notify, "answers at %s", address);
+    bool was_said = notify_ready(&serve->notify);
+    if (was_said && every_ms == 0)
+        return 0;
+    return uv_timer_start(&serve->feed, on_feed, was_said ? every_ms : RETRY_MS,
+                          every_ms > 0 ? every_ms : RETRY_MS);
+}
+
+static int plan_feed(struct serve *serve) {
+    serve->feed.data = serve;
+    return uv_timer_init(&serve->loop, &serve->feed);
 }
 
 /* ---- the links ---- */
@@ -287,15 +327,11 @@ static const struct {
     const char *name;
     int (*open)(struct serve *serve);
 } parts[] = {
-    {"signals", watch_signals},
-    {"a timer", plan_trim},
-    {"the WebSocket side", open_hub},
-    {"the speaker", open_speaker},
-    {"the shared memory", open_machines},
-    {"the host source", open_host},
-    {"sources", open_sources},
-    {"the HTTP side", open_http},
-    {"the door", open_door},
+    {"signals", watch_signals},          {"a timer", plan_trim},
+    {"the watchdog's timer", plan_feed}, {"the WebSocket side", open_hub},
+    {"the speaker", open_speaker},       {"the shared memory", open_machines},
+    {"the host source", open_host},      {"sources", open_sources},
+    {"the HTTP side", open_http},        {"the door", open_door},
 };
 
 static int open_parts(struct serve *serve) {
@@ -314,7 +350,8 @@ static int open_parts(struct serve *serve) {
 /* The parts close their own. */
 static void close_own(uv_handle_t *handle, void *context) {
     const struct serve *serve = context;
-    bool is_own = handle->type == UV_SIGNAL || handle == (const uv_handle_t *)&serve->trim;
+    bool is_own = handle->type == UV_SIGNAL || handle == (const uv_handle_t *)&serve->trim ||
+                  handle == (const uv_handle_t *)&serve->feed;
     if (is_own && !uv_is_closing(handle))
         uv_close(handle, NULL);
 }
@@ -347,9 +384,14 @@ static int run(struct serve *serve) {
     error = open_parts(serve);
     if (error == 0) {
         announce(serve);
+        error = say_ready(serve);
+    }
+    if (error == 0) {
         (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
+        notify_stopping(&serve->notify);
     }
     int code = error == 0 ? EXIT_DONE : serve->problem.text[0] != '\0' ? EXIT_USAGE : EXIT_RUNTIME;
+    notify_close(&serve->notify);
     if (!close_parts(serve)) {
         (void)fflush(NULL);
         _exit(code); /* a thread is still inside libraries that exit() would take down */
@@ -374,6 +416,7 @@ int command_serve(const struct options *options) {
     struct serve serve = {.options = options};
     struct omni_problem problem = {.text = ""};
     prepare_process(options);
+    open_notify(&serve);
     int error = check_directory(options->directory, "directory", &problem);
     if (error == 0 && options->sound_dir != NULL)
         error = check_directory(options->sound_dir, "sound-dir", &problem);

@@ -96,6 +96,34 @@ test("a robot that is paused feeds no more, and again when it goes on", async (t
   await manager.hears("WATCHDOG=1", 2);
 });
 
+test("a manager hears of an observer: ready once its port answers, alive from its event loop, stopping", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const observer = await place.startObserver({ args: ["--require-token", "always"], env: manager.environment(WATCHDOG_S) });
+  await manager.hears("WATCHDOG=1", 5);
+  observer.child.kill("SIGSTOP");
+  assert.equal(await manager.listens("WATCHDOG=1", QUIET_MS), 0);
+  observer.child.kill("SIGCONT");
+  await manager.hears("WATCHDOG=1", 2);
+  await observer.stop();
+  await until("it says that it is stopping", () => manager.count("STOPPING=1"));
+  assert.equal(manager.heard[0].text, `READY=1|STATUS=answers at ${observer.address}`, "and no token: everybody may ask for the status");
+  assert.equal(manager.heard.at(-1).text, "STOPPING=1");
+  assert.ok(manager.heard.every(({ pid }) => pid === observer.pid));
+});
+
+test("an observer without a watchdog says ready and stopping; one that cannot start says neither", async (t) => {
+  const place = await openPlace(t);
+  const manager = await startManager(place);
+  const observer = await place.startObserver({ env: manager.environment() });
+  await until("it is ready", () => manager.heard.length === 1);
+  const second = place.start("omni-observer", ["--directory", place.directory, "--listen", observer.address], { env: manager.environment(WATCHDOG_S) });
+  assert.equal((await second.ended).code, 2);
+  await observer.stop();
+  await until("it has stopped", () => manager.count("STOPPING=1"));
+  assert.deepEqual(manager.heard.map(({ pid, text }) => [pid, text]), [[observer.pid, `READY=1|STATUS=answers at ${observer.address}`], [observer.pid, "STOPPING=1"]]);
+});
+
 test("a watchdog that no robot could feed is refused, with what to type", async (t) => {
   const place = await openPlace(t);
   const manager = await startManager(place);
