@@ -216,12 +216,20 @@ static bool can_be_made(const char *path) {
     return access(".", W_OK | X_OK) == 0;
 }
 
+/* One that the whole network reaches; NULL: there is none. */
+static const char *open_address(const struct options *options) {
+    for (size_t i = 0; i < options->listen.count; i++)
+        if (!door_is_loopback(options->listen.items[i]))
+            return options->listen.items[i];
+    return NULL;
+}
+
 void doctor_check_token(struct doctor *doctor) {
     const struct options *options = doctor->options;
     struct omni_problem problem;
     char token[ACCESS_TOKEN_BYTES];
     bool needs = false;
-    if (serve_needs_token(&needs, options, &problem) < 0) {
+    if (serve_needs_token(&needs, options, open_address(options), &problem) < 0) {
         doctor_say(doctor, DOCTOR_MEND, "omni-observer --require-token auto", "%s", problem.text);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -124,6 +125,13 @@ bool door_address(const struct door *door, size_t index, char *text, size_t byte
     return true;
 }
 
+bool door_open_address(const struct door *door, char *text, size_t bytes) {
+    for (size_t i = 0; door_address(door, i, text, bytes); i++)
+        if (!door_is_loopback(text))
+            return true;
+    return false;
+}
+
 static void switch_on(int socket, int level, int option) {
     (void)setsockopt(socket, level, option, &(int){1}, sizeof(int));
 }
@@ -156,22 +164,55 @@ static int bind_and_listen(const char *listen_to, struct omni_problem *problem) 
     return error;
 }
 
+static int value_of(int socket, int option) {
+    int value = -1;
+    return getsockopt(socket, SOL_SOCKET, option, &value, &(socklen_t){sizeof value}) < 0 ? -1
+                                                                                          : value;
+}
+
+/* Its backlog is the giver's; what is handed over blocks, as a rule. */
+static int adopt(int socket, struct omni_problem *problem) {
+    int family = value_of(socket, SO_DOMAIN);
+    if ((family == AF_INET || family == AF_INET6) && value_of(socket, SO_TYPE) == SOCK_STREAM &&
+        value_of(socket, SO_ACCEPTCONN) == 1 && fcntl(socket, F_SETFL, O_NONBLOCK) == 0)
+        return socket;
+    (void)snprintf(problem->text, sizeof problem->text,
+                   "the socket that was handed over (descriptor %d) is no TCP socket that listens; "
+                   "in the .socket unit write ListenStream=127.0.0.1:8080, and no Accept=yes",
+                   socket);
+    close(socket);
+    return -EPROTOTYPE;
+}
+
+static int make_listener(const struct door_options *options, size_t index,
+                         struct omni_problem *problem) {
+    return options->inherited_count > 0 ? adopt(options->inherited + (int)index, problem)
+                                        : bind_and_listen(options->listen[index], problem);
+}
+
+static void close_inherited(const struct door_options *options, size_t from) {
+    for (size_t i = from; i < options->inherited_count; i++)
+        close(options->inherited + (int)i);
+}
+
 int door_listen(struct door **door, const struct door_options *options,
                 struct omni_problem *problem) {
-    size_t count = 0;
-    while (options->listen[count])
+    size_t count = options->inherited_count;
+    while (options->inherited_count == 0 && options->listen[count])
         count++;
     struct door *made = calloc(1, sizeof *made + count * sizeof made->listeners[0]);
     if (!made) {
         (void)snprintf(problem->text, sizeof problem->text, "out of memory");
+        close_inherited(options, 0);
         return -ENOMEM;
     }
     made->undecided_max = options->undecided_max ? options->undecided_max : 1;
     made->header_ms = options->header_seconds * 1000;
     TAILQ_INIT(&made->visitors);
     for (size_t i = 0; i < count; i++) {
-        int socket = bind_and_listen(options->listen[i], problem);
+        int socket = make_listener(options, i, problem);
         if (socket < 0) {
+            close_inherited(options, i + 1);
             door_close(made);
             return socket;
         }

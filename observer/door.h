@@ -34,13 +34,16 @@ struct door; /* opaque */
 
 struct door_options {
     const char *const *listen; /* "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0"; NULL-terminated */
+    int inherited;             /* sockets that listen already, the first one of so many: then */
+    size_t inherited_count;    /* `listen` does not count */
     unsigned undecided_max;
     unsigned header_seconds;
 };
 
 /* Binds and listens on every address: numeric, or "localhost" for 127.0.0.1; port 0 takes a free
- * one. On failure `problem` says which address and why (-EADDRINUSE, -EADDRNOTAVAIL, -EACCES,
- * -EINVAL, …) and nothing stays open. */
+ * one. Or takes the sockets that were handed over: each a TCP socket that listens.
+ * On failure `problem` says which address and why (-EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EINVAL, …;
+ * -EPROTOTYPE for a socket of another kind) and nothing stays open, what was handed over included. */
 int door_listen(struct door **door, const struct door_options *options,
                 struct omni_problem *problem);
 /* Starts accepting. Once per door. Returns 0 or -errno. */
@@ -52,6 +55,8 @@ void door_close(struct door *door);
 /* The address that number `index` really listens on (port 0 resolved), as "ADDRESS:PORT"; false
  * past the end. */
 bool door_address(const struct door *door, size_t index, char *text, size_t bytes);
+/* The first address that is reached from other machines too; false where there is none. */
+bool door_open_address(const struct door *door, char *text, size_t bytes);
 /* True where the text (as in `listen`) is a loopback address. */
 bool door_is_loopback(const char *listen);
 

@@ -18,6 +18,7 @@
 #include "host_source.h"
 #include "http.h"
 #include "hub.h"
+#include "inherited.h"
 #include "ivshmem.h"
 #include "links.h"
 #include "machines.h"
@@ -31,7 +32,8 @@ enum {
     FILES_BESIDE = 128, /* listeners, timers, libraries, and room to spare */
     TRIM_MS = 3000,     /* after the start, when the first page has been served */
     RETRY_MS = 100,     /* until the service manager has room for the news */
-    NS_A_MS = 1000000
+    NS_A_MS = 1000000,
+    ADDRESS_BYTES = 128
 };
 
 struct serve {
@@ -54,11 +56,8 @@ struct serve {
 
 /* ---- who must show the token ---- */
 
-int serve_needs_token(bool *needs, const struct options *options, struct omni_problem *problem) {
-    const char *open_address = NULL;
-    for (size_t i = 0; i < options->listen.count; i++)
-        if (!door_is_loopback(options->listen.items[i]))
-            open_address = options->listen.items[i];
+int serve_needs_token(bool *needs, const struct options *options, const char *open_address,
+                      struct omni_problem *problem) {
     if (options->require_token == OPTIONS_TOKEN_NEVER && open_address != NULL) {
         (void)snprintf(problem->text, sizeof problem->text,
                        "--require-token never would show the robots to the whole network at %s; "
@@ -96,8 +95,10 @@ void serve_explain_token(struct omni_problem *problem, const char *path, int err
 }
 
 static int load_token(struct serve *serve, struct omni_problem *problem) {
+    char address[ADDRESS_BYTES];
     bool needs = false;
-    int error = serve_needs_token(&needs, serve->options, problem);
+    bool is_open = door_open_address(serve->door, address, sizeof address);
+    int error = serve_needs_token(&needs, serve->options, is_open ? address : NULL, problem);
     if (error < 0 || !needs)
         return error;
     error = access_token_load(serve->access.token, serve->options->token_file);
@@ -178,7 +179,7 @@ static void on_feed(uv_timer_t *timer) {
 
 /* From the loop itself: one that hangs feeds nothing. */
 static int say_ready(struct serve *serve) {
-    char address[128] = "nowhere";
+    char address[ADDRESS_BYTES] = "nowhere";
     uint64_t every_ms = serve->notify.watchdog_ns / 2 / NS_A_MS;
     (void)door_address(serve->door, 0, address, sizeof address);
     notify_describe(&serve->notify, "answers at %s", address);
@@ -217,7 +218,7 @@ static void print_qr(const char *link) {
 
 static void announce(const struct serve *serve) {
     struct announcement announcement = {.for_phone = ""};
-    char address[128];
+    char address[ADDRESS_BYTES];
     if (serve->options->quiet)
         return;
     for (size_t i = 0; door_address(serve->door, i, address, sizeof address); i++)
@@ -232,11 +233,16 @@ static void announce(const struct serve *serve) {
 
 static int listen_at(struct serve *serve, struct omni_problem *problem) {
     const struct options *options = serve->options;
+    int inherited = inherited_take(problem);
+    if (inherited < 0)
+        return inherited;
     struct door_options how = {.listen = options->listen.items,
+                               .inherited = INHERITED_FIRST,
+                               .inherited_count = (size_t)inherited,
                                .undecided_max = options->max_requests,
                                .header_seconds = options->header_timeout};
     int error = door_listen(&serve->door, &how, problem);
-    char address[128];
+    char address[ADDRESS_BYTES];
     if (error == 0 && door_address(serve->door, 0, address, sizeof address))
         access_open(&serve->access, options->allow_host.items,
                     (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10));

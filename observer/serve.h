@@ -12,9 +12,11 @@
 #include "options.h"
 
 /* Whether visitors are asked for the token: --require-token always; or auto, where an address is
- * not loopback or a host is allowed. Returns 0; -EINVAL with the reason where the options ask for
- * an open door to the network (never, and an address that is not loopback). */
-int serve_needs_token(bool *needs, const struct options *options, struct omni_problem *problem);
+ * not loopback or a host is allowed. `open_address`: one that it really listens on and that is not
+ * loopback (door_open_address()), or NULL. Returns 0; -EINVAL with the reason where the options ask
+ * for an open door to the network (never, and such an address). */
+int serve_needs_token(bool *needs, const struct options *options, const char *open_address,
+                      struct omni_problem *problem);
 
 /* Says in words why access_token_load() failed, and what to do. */
 void serve_explain_token(struct omni_problem *problem, const char *path, int error);

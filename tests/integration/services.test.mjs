@@ -3,14 +3,18 @@
 // systemd-notify, systemd-socket-activate, systemd-analyze.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { connect as dial } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { freePort } from "./machine.mjs";
 import { startManager } from "./manager.mjs";
-import { run } from "./raw.mjs";
-import { BUILD, openPlace, until } from "./support.mjs";
+import { ask, askJson, run } from "./raw.mjs";
+import { BUILD, Program, ROOT, openPlace, until } from "./support.mjs";
 
 const WATCHDOG_S = 0.4;
 const QUIET_MS = 1500; // more than three times the watchdog's interval
@@ -137,4 +141,102 @@ test("a watchdog that no robot could feed is refused, with what to type", async 
     assert.match(robot.stderr, pattern);
   }
   assert.deepEqual(manager.heard, []);
+});
+
+/* ---- the port, opened by another ---- */
+
+const OBSERVER = [join(ROOT, "scripts/launch"), BUILD, join(BUILD, "omni-observer")];
+
+/** systemd-socket-activate: listens as it is told, and becomes the command when somebody comes. */
+function activate(place, listen, command) {
+  const child = spawn("systemd-socket-activate", [...listen, ...command], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, HOME: place.directory } });
+  const program = new Program(child, "systemd-socket-activate");
+  place.programs.push(program);
+  return program;
+}
+
+const serve = (place, ...more) => [...OBSERVER, "serve", "--directory", place.directory, "--token-file", join(place.directory, "token"), "--listen", "127.0.0.1:1", ...more];
+const activating = { skip: lacks("systemd-socket-activate") };
+
+/** The answer, once there is somebody to answer. */
+const answered = (observer, path) => until(`${observer.url} answers`, () => ask(observer, path).catch(() => undefined));
+
+test("the first visitor starts an observer whose port systemd holds; --listen does not count then", activating, async (t) => {
+  const place = await openPlace(t);
+  await place.startRobot();
+  const address = `127.0.0.1:${await freePort()}`;
+  const program = activate(place, ["--listen", address], serve(place));
+  const { status, text } = await answered({ url: `http://${address}` }, "/api/sources");
+  assert.equal(status, 200, "loopback needs no token, however it was opened");
+  assert.deepEqual(JSON.parse(text).sources.map(({ name }) => name), ["robot"]);
+  await program.says(new RegExp(`^http://${address}/$`, "m"));
+  assert.deepEqual(await program.stop(), { code: 0, signal: null });
+});
+
+test("what it was handed over decides who must show the token, not what --listen says", activating, async (t) => {
+  const place = await openPlace(t);
+  const port = await freePort();
+  const program = activate(place, ["--listen", `0.0.0.0:${port}`], serve(place));
+  const observer = { url: `http://127.0.0.1:${port}` };
+  assert.equal((await answered(observer, "/api/sources")).status, 401);
+  const token = (await readFile(join(place.directory, "token"), "utf8")).trim();
+  await askJson(observer, "/api/sources", { headers: { authorization: `Bearer ${token}` } });
+  await program.stop();
+
+  const refused = activate(place, ["--listen", `0.0.0.0:${port}`], serve(place, "--require-token", "never"));
+  await until("somebody comes", () => { dial(port, "127.0.0.1").on("error", () => {}).unref(); return !refused.isRunning; }, 100);
+  assert.equal((await refused.ended).code, 2);
+  assert.match(refused.stderr, new RegExp(`--require-token never would show the robots to the whole network at 0\\.0\\.0\\.0:${port}`));
+});
+
+test("a port that is held outlives the observer: visitors wait while it restarts, nobody is refused", activating, async (t) => {
+  const place = await openPlace(t);
+  const address = `127.0.0.1:${await freePort()}`;
+  const observer = { url: `http://${address}` };
+  // What systemd does with a socket unit: it keeps the socket, and hands it to one life of the service after the other.
+  const lives = `while IFS= read -r go; do sh -c 'echo "life $$" && LISTEN_PID=$$ exec "$@"' life "$@"; echo "over"; done`;
+  const program = activate(place, ["--listen", address], ["sh", "-c", lives, "lives", ...serve(place)]);
+  program.child.stdin.write("go\n");
+  assert.equal((await answered(observer, "/api/sources")).status, 200);
+  const [, first] = await program.says(/life (\d+)/);
+  process.kill(Number(first), "SIGKILL");
+  await program.says(/over/);
+  const waiting = ask(observer, "/api/sources");
+  program.child.stdin.write("go\n");
+  assert.equal((await waiting).status, 200);
+  const [, second] = await program.says(/life \d+[^]*life (\d+)/);
+  assert.notEqual(second, first);
+  process.kill(Number(second), "SIGTERM");
+  await program.says(/over[^]*over/);
+  program.child.stdin.end();
+  await program.ended;
+});
+
+test("a socket of another kind is refused, with what to write", activating, async (t) => {
+  const place = await openPlace(t);
+  const port = await freePort();
+  const path = join(place.directory, "visitors.sock");
+  const kinds = [
+    [["--listen", path], () => dial(path).unref()],
+    [["--listen", `127.0.0.1:${port}`, "--datagram"], () => { const socket = createSocket("udp4"); socket.send("?", port, "127.0.0.1", () => socket.close()); }],
+  ];
+  for (const [listen, come] of kinds) {
+    const program = activate(place, listen, serve(place));
+    await until("somebody comes", () => { come()?.on?.("error", () => {}); return !program.isRunning; }, 100);
+    assert.equal((await program.ended).code, 2, program.stderr);
+    assert.match(program.stderr, /descriptor 3\) is no TCP socket that listens; in the \.socket unit write ListenStream=/);
+  }
+});
+
+test("sockets that are for another process, or are not there, are not taken", async (t) => {
+  const place = await openPlace(t);
+  await place.startObserver({ env: { LISTEN_PID: "1", LISTEN_FDS: "1" } });
+  const cases = [["no", "1", /LISTEN_PID=no: not a process/], ["$$", "many", /LISTEN_FDS=many: not a number of sockets/], ["$$", "60", /LISTEN_FDS=60: so many descriptors are not open/]];
+  for (const [pid, count, pattern] of cases) {
+    const child = spawn("sh", ["-c", `LISTEN_PID=${pid} LISTEN_FDS=${count} exec "$@"`, "sh", ...serve(place)], { stdio: ["ignore", "pipe", "pipe"] });
+    const program = new Program(child, "omni-observer");
+    place.programs.push(program);
+    assert.equal((await program.ended).code, 2);
+    assert.match(program.stderr, pattern);
+  }
 });

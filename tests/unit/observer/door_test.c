@@ -3,6 +3,7 @@
 #include "exchange.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #define UPGRADE                                                                                    \
@@ -95,6 +96,89 @@ static void wrong_addresses_are_explained(void **state) {
         assert_null(door);
         assert_contains(problem.text, cases[i]);
         assert_contains(problem.text, "[::1]:8080");
+    }
+}
+
+static void addresses_that_others_reach_are_told(void **state) {
+    const struct {
+        const char *const *listen;
+        const char *open; /* how it begins; NULL: none */
+    } cases[] = {
+        {(const char *const[]){"127.0.0.1:0", NULL}, NULL},
+        {(const char *const[]){"localhost:0", "127.0.0.2:0", NULL}, NULL},
+        {(const char *const[]){"127.0.0.1:0", "0.0.0.0:0", NULL}, "0.0.0.0:"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct omni_problem problem = {.text = ""};
+        struct door *door = NULL;
+        char text[64] = "";
+        struct door_options options = {.listen = cases[i].listen};
+        assert_int_equal(door_listen(&door, &options, &problem), 0);
+        assert_int_equal(door_open_address(door, text, sizeof text), cases[i].open != NULL);
+        if (cases[i].open != NULL)
+            assert_contains(text, cases[i].open);
+        door_close(door);
+    }
+}
+
+/* Numbers that nothing else in this process has. */
+enum { HANDED_OVER = 700 };
+
+static void hand_over_at(int number, int family, int type, bool listens) {
+    int made = socket(family, type, 0);
+    assert_true(made >= 0);
+    if (listens)
+        assert_int_equal(listen(made, 5), 0); /* the kernel chooses address and port */
+    assert_int_equal(dup2(made, number), number);
+    (void)close(made);
+}
+
+static void a_socket_that_listens_already_is_taken(void **state) {
+    static const char *const ignored[] = {"127.0.0.1:nonsense", NULL};
+    struct door_options options = {
+        .listen = ignored, .inherited = HANDED_OVER, .inherited_count = 2};
+    struct omni_problem problem = {.text = ""};
+    struct door *door = NULL;
+    char text[64];
+    (void)state;
+    hand_over_at(HANDED_OVER, AF_INET, SOCK_STREAM, true);
+    hand_over_at(HANDED_OVER + 1, AF_INET, SOCK_STREAM, true);
+    assert_int_equal(door_listen(&door, &options, &problem), 0);
+    assert_true(door_address(door, 1, text, sizeof text));
+    assert_contains(text, "0.0.0.0:");
+    assert_false(door_address(door, 2, text, sizeof text));
+    assert_true(door_open_address(door, text, sizeof text));
+    assert_true(fcntl(HANDED_OVER, F_GETFL) & O_NONBLOCK);
+    door_close(door);
+    assert_int_equal(fcntl(HANDED_OVER, F_GETFD), -1);
+    assert_int_equal(fcntl(HANDED_OVER + 1, F_GETFD), -1);
+}
+
+static void what_is_no_listening_tcp_socket_is_refused(void **state) {
+    static const struct {
+        int family;
+        int type;
+        bool listens;
+    } cases[] = {
+        {AF_INET, SOCK_STREAM, false},
+        {AF_INET, SOCK_DGRAM, false},
+        {AF_UNIX, SOCK_STREAM, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct door_options options = {.inherited = HANDED_OVER, .inherited_count = 3};
+        struct omni_problem problem = {.text = ""};
+        struct door *door = NULL;
+        hand_over_at(HANDED_OVER, AF_INET, SOCK_STREAM, true);
+        hand_over_at(HANDED_OVER + 1, cases[i].family, cases[i].type, cases[i].listens);
+        hand_over_at(HANDED_OVER + 2, AF_INET, SOCK_STREAM, true);
+        assert_int_equal(door_listen(&door, &options, &problem), -EPROTOTYPE);
+        assert_null(door);
+        assert_contains(problem.text, "descriptor 701");
+        assert_contains(problem.text, "ListenStream=");
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(fcntl(HANDED_OVER + k, F_GETFD), -1);
     }
 }
 
@@ -357,6 +441,9 @@ static void closing_turns_visitors_away(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_that_others_reach_are_told),
+        cmocka_unit_test(a_socket_that_listens_already_is_taken),
+        cmocka_unit_test(what_is_no_listening_tcp_socket_is_refused),
         cmocka_unit_test(first_bytes_decide),
         cmocka_unit_test(loopback_addresses_are_known),
         cmocka_unit_test(wrong_addresses_are_explained),
