@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { connect as dial } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -239,4 +239,53 @@ test("sockets that are for another process, or are not there, are not taken", as
     assert.equal((await program.ended).code, 2);
     assert.match(program.stderr, pattern);
   }
+});
+
+/* ---- the units ---- */
+
+const UNITS = join(ROOT, "packaging/systemd");
+const analysing = { skip: lacks("systemd-analyze") };
+
+/** The units in a folder of the test's own, with the programs that were built here. */
+async function unitsHere(place, change = (text) => text) {
+  const folder = join(place.directory, "units");
+  await mkdir(folder, { recursive: true });
+  const names = (await readdir(UNITS)).filter((name) => /\.(service|socket)$/.test(name));
+  for (const name of names) await writeFile(join(folder, name), change((await readFile(join(UNITS, name), "utf8")).replaceAll("/usr/local/bin/", `${BUILD}/`)));
+  return names.map((name) => join(folder, name));
+}
+
+/** What systemd-analyze says, and whether it is content. */
+async function analyse(...words) {
+  const { stdout, stderr, code = 0 } = await run("systemd-analyze", words, { env: { ...process.env, SYSTEMD_LOG_LEVEL: "warning" } }).catch((error) => error);
+  return { code, said: stdout + stderr };
+}
+
+test("systemd finds nothing wrong with the units", analysing, async (t) => {
+  const files = await unitsHere(await openPlace(t));
+  assert.deepEqual(files.map((file) => file.replace(/.*\//, "")).sort(), ["omni-observer.service", "omni-observer.socket", "omni-robot.service"]);
+  assert.deepEqual(await analyse("verify", "--man=no", "--recursive-errors=no", ...files), { code: 0, said: "" });
+});
+
+const OBSERVERS_BOUND = 19; // "under 2.0", in tenths
+const ROBOTS_BOUND = 20; // with its devices, real time and emulators for drivers
+
+test("neither unit leaves open what systemd-analyze counts: observer under 2.0; and a looser one would be found", analysing, async (t) => {
+  const place = await openPlace(t);
+  const security = (file, bound) => analyse("security", "--offline=true", "--no-pager", `--threshold=${bound}`, file);
+  const fileOf = (files, name) => files.find((file) => file.endsWith(`/${name}.service`));
+  let files = await unitsHere(place);
+  for (const [name, bound] of [["omni-observer", OBSERVERS_BOUND], ["omni-robot", ROBOTS_BOUND]]) {
+    const { code, said } = await security(fileOf(files, name), bound);
+    assert.equal(code, 0, said);
+    assert.match(said, /Overall exposure level for omni-\w+\.service: [\d.]+/);
+  }
+  files = await unitsHere(place, (text) => text.replace(/^(SystemCallFilter|ProtectSystem)=.*\n/gm, ""));
+  assert.notEqual((await security(fileOf(files, "omni-observer"), OBSERVERS_BOUND)).code, 0);
+});
+
+test("no unit wants, follows or ends the other", async () => {
+  const bonds = /^(Requires|Wants|BindsTo|PartOf|Upholds|Requisite|Conflicts|PropagatesStopTo|After|Before)=.*omni-/m;
+  for (const name of ["omni-robot.service", "omni-observer.service", "omni-observer.socket"])
+    assert.doesNotMatch(await readFile(join(UNITS, name), "utf8"), bonds, name);
 });
