@@ -105,6 +105,7 @@ static int tick(struct loop *loop, bool last) {
     struct omni_time time = omni_time_now();
     loop->now_ns = loop->settings.lockstep != NULL ? loop->pace.deadline_ns : time.monotonic_ns;
     pace_woke(&loop->pace, loop->now_ns);
+    histogram_add(&loop->lateness, loop->pace.lateness_ns);
     /* The region is another's now; the motors are still at this robot's wires. What they do nobody
      * can see any more: off with them. */
     if (!omni_publisher_is_owner(loop->settings.publisher))

@@ -35,6 +35,7 @@
 #include <omni/publish.h>
 
 #include "board.h"
+#include "histogram.h"
 #include "lockstep.h"
 #include "pace.h"
 #include "pilot.h"
@@ -60,6 +61,7 @@ enum loop_end { LOOP_END_TOLD, LOOP_END_TAKEN_OVER, LOOP_END_BOARD, LOOP_END_TUR
 struct loop {
     struct loop_settings settings;
     struct pace pace;
+    struct histogram lateness; /* of all ticks */
     struct pilot pilot;
     struct robot_status status;
     struct board_reading reading; /* the newest that was got */

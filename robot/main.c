@@ -213,6 +213,23 @@ static bool has_sensor_thread(const struct session *session) {
     return !session->options->lockstep && session->kind->sense == NULL;
 }
 
+static uint64_t microseconds(uint64_t ns) {
+    return (ns + CLOCK_NS_A_MICROSECOND - 1) / CLOCK_NS_A_MICROSECOND;
+}
+
+static void report_end(const struct session *session) {
+    const struct loop *loop = &session->loop;
+    (void)fprintf(stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs",
+                  session->options->name, (unsigned long long)loop->ticks,
+                  (unsigned long long)loop->pace.overruns,
+                  (unsigned long long)(loop->pace.worst_ns / CLOCK_NS_A_MICROSECOND));
+    if (!session->options->lockstep)
+        (void)fprintf(stderr, " (half of the ticks within %llu µs, 99 %% within %llu µs)",
+                      (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.5)),
+                      (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.99)));
+    (void)fputs(".\n", stderr);
+}
+
 static int run_loop(struct session *session) {
     const struct options *options = session->options;
     struct loop_settings settings = {
@@ -235,10 +252,7 @@ static int run_loop(struct session *session) {
     int error = loop_run(loop);
     notify_stopping(&session->notify);
     explain_end(session, error);
-    (void)fprintf(
-        stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs.\n",
-        options->name, (unsigned long long)loop->ticks, (unsigned long long)loop->pace.overruns,
-        (unsigned long long)(loop->pace.worst_ns / CLOCK_NS_A_MICROSECOND));
+    report_end(session);
     return error < 0 ? EXIT_BROKEN : EXIT_STOPPED;
 }
 
