@@ -52,6 +52,7 @@ struct session {
     const struct options *options;
     const struct board_kind *kind;
     const char *board_argument;
+    int cpu; /* that the loop is kept on */
     struct omni_publisher *publisher;
     struct lockstep lockstep;
     struct notify notify;
@@ -230,6 +231,12 @@ static void report_end(const struct session *session) {
     (void)fputs(".\n", stderr);
 }
 
+/* After all other threads and processes have been started: they would inherit it. */
+static int enter_cpu(const struct session *session) {
+    struct omni_problem problem;
+    return realtime_pin(session->cpu, &problem) < 0 ? refuse(problem.text) : 0;
+}
+
 static int run_loop(struct session *session) {
     const struct options *options = session->options;
     struct loop_settings settings = {
@@ -285,7 +292,9 @@ static int run(struct session *session) {
         goto close_board;
     }
     omni_publisher_beat(session->publisher);
-    status = run_loop(session);
+    status = enter_cpu(session);
+    if (status == 0)
+        status = run_loop(session);
     if (has_sensor_thread(session))
         sensor_stop(&session->sensor);
 close_board:
@@ -297,6 +306,20 @@ close_lockstep:
 close_notify:
     notify_close(&session->notify);
     return status;
+}
+
+static int enter_realtime(struct session *session) {
+    const struct options *options = session->options;
+    struct omni_problem problem;
+    session->cpu = REALTIME_ANY_CPU;
+    if (!options->realtime && options->realtime_cpu != NULL)
+        return refuse("--realtime-cpu needs --realtime; try: omni-robot --help");
+    if (!options->realtime)
+        return 0;
+    if (realtime_choose_cpu(&session->cpu, options->realtime_cpu, &problem) < 0 ||
+        realtime_enter(&problem) < 0)
+        return refuse(problem.text);
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -323,7 +346,6 @@ int main(int argc, char **argv) {
         return refuse("--lockstep and --realtime exclude each other: in lockstep time is "
                       "simulated, and each tick waits for its consumer; leave one of them out");
     catch_signals();
-    if (options.realtime && realtime_enter(&problem) < 0)
-        return refuse(problem.text);
-    return run(&session);
+    int status = enter_realtime(&session);
+    return status != 0 ? status : run(&session);
 }

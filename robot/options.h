@@ -45,6 +45,8 @@
     X(text, region, "ADDRESS", NULL, 0, 0,                                                         \
       "publish in memory that machines share: file:PATH, devmem:ADDRESS+LENGTH or "                \
       "pci:SLOT/resource2[_wc]; else in the directory")                                            \
+    X(text, realtime_cpu, "CPU", NULL, 0, 0,                                                       \
+      "CPU that --realtime keeps the loop on: a number, any, or auto, which takes the last one")   \
     X(flag, realtime, NULL, false, 0, 0,                                                           \
       "real-time scheduling (SCHED_FIFO) and locked memory; needs permission")                     \
     X(flag, help, NULL, false, 0, 0, "show this and exit")                                         \

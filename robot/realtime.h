@@ -1,5 +1,15 @@
 /*
  * realtime.h - the scheduler's and the memory's promises for --realtime
+ *
+ * Calling sequence
+ *     int cpu;
+ *     error = realtime_choose_cpu(&cpu, text, &problem);   // --realtime-cpu
+ *     error = realtime_enter(&problem);                    // before other threads start
+ *     ... other threads, other processes ...
+ *     error = realtime_pin(cpu, &problem);                 // then the loop's own thread
+ *
+ * Affinity is the loop's alone, and comes last: what a thread starts inherits it, and a driver's host
+ * that shares the one CPU of a loop which waits for it could not answer.
  */
 #ifndef ROBOT_REALTIME_H
 #define ROBOT_REALTIME_H
@@ -10,10 +20,33 @@
 #define REALTIME_LOOP_PRIORITY   50
 #define REALTIME_SENSOR_PRIORITY 40
 
-/* Puts the calling thread under SCHED_FIFO with REALTIME_LOOP_PRIORITY and locks all memory of the
- * process, present and future. Call it before other threads start.
- * Returns 0; -errno (mostly -EPERM or -ENOMEM) with one line in `problem` that says what was
- * refused and what to type; then scheduling is as it was before. */
+/* No CPU in particular. */
+#define REALTIME_ANY_CPU (-1)
+
+/* Puts the calling thread under SCHED_FIFO with REALTIME_LOOP_PRIORITY.
+ * Returns 0; -errno (mostly -EPERM) with one line in `problem` that says what to type. */
+int realtime_schedule(struct omni_problem *problem);
+
+/* Locks all memory of the process, present and future; touches the stack that the calling thread may
+ * come to need, and lets the allocator give nothing back: no page is missing later.
+ * Returns 0; -errno (mostly -EPERM or -ENOMEM) with one line in `problem`. */
+int realtime_lock(struct omni_problem *problem);
+
+/* Both. Returns 0; -errno, then scheduling is as it was before. */
 int realtime_enter(struct omni_problem *problem);
+
+/* What `text` means: a CPU's number; "any"; NULL or "auto": the last one of those that the kernel
+ * keeps free of others (isolcpus=), else the last one that this process may use, for the first one
+ * serves most interrupts; where there is only one, any.
+ * Returns 0; -EINVAL with one line in `problem` where it is no CPU that may be used. */
+int realtime_choose_cpu(int *cpu, const char *text, struct omni_problem *problem);
+
+/* Keeps the calling thread on that CPU; REALTIME_ANY_CPU: nothing to do.
+ * Returns 0; -errno with one line in `problem`. */
+int realtime_pin(int cpu, struct omni_problem *problem);
+
+/* The highest number in a list of CPUs as the kernel writes it ("1,4-7\n"); -1 where there is
+ * none. */
+int realtime_last_of(const char *list);
 
 #endif
