@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "options.h"
 #include "realtime.h"
+#include "self_test.h"
 #include "sensor.h"
 #include "service/notify.h"
 #include "status.h"
@@ -322,6 +323,17 @@ static int enter_realtime(struct session *session) {
     return 0;
 }
 
+/* Needs no robot: not its name, not its board. */
+static int test_machine(const struct options *options) {
+    struct omni_problem problem;
+    struct self_test_options how = {
+        .tick_hz = options->tick_hz, .seconds = options->self_test_seconds, .stop = &stop};
+    if (realtime_choose_cpu(&how.cpu, options->realtime_cpu, &problem) < 0)
+        return refuse(problem.text);
+    catch_signals();
+    return self_test_run(&how, stdout) > 0 ? EXIT_BROKEN : EXIT_STOPPED;
+}
+
 int main(int argc, char **argv) {
     struct options options;
     struct omni_problem problem;
@@ -335,6 +347,8 @@ int main(int argc, char **argv) {
         (void)printf("omni-robot %s\n", OMNI_VERSION);
         return EXIT_STOPPED;
     }
+    if (options.self_test)
+        return test_machine(&options);
     struct session session = {.options = &options};
     session.kind = board_find(options.board, &session.board_argument);
     if (session.kind == NULL) {

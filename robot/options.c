@@ -214,6 +214,6 @@ void options_print_help(FILE *file) {
         print_rule(file, &rules[i]);
     (void)fputs("\nSIGINT, SIGTERM and SIGHUP stop the motors, publish a last status and end it.\n"
                 "Exit status: 0 stopped; 1 the board failed, or another publisher took the\n"
-                "region over; 2 it could not start.\n",
+                "region over, or --self-test found something missing; 2 it could not start.\n",
                 file);
 }

@@ -47,8 +47,11 @@
       "pci:SLOT/resource2[_wc]; else in the directory")                                            \
     X(text, realtime_cpu, "CPU", NULL, 0, 0,                                                       \
       "CPU that --realtime keeps the loop on: a number, any, or auto, which takes the last one")   \
+    X(number, self_test_seconds, "N", 10, 1, 86400, "how long --self-test measures")               \
     X(flag, realtime, NULL, false, 0, 0,                                                           \
       "real-time scheduling (SCHED_FIFO) and locked memory; needs permission")                     \
+    X(flag, self_test, NULL, false, 0, 0,                                                          \
+      "say what this machine can give --realtime, and what to type where something is missing")    \
     X(flag, help, NULL, false, 0, 0, "show this and exit")                                         \
     X(flag, version, NULL, false, 0, 0, "show the version and exit")
 /* clang-format on */

@@ -76,3 +76,81 @@ test("--realtime-cpu chooses the CPU, or none; what is no CPU is refused", permi
   assert.equal((await without.ended).code, 2);
   assert.match(without.stderr, /--realtime-cpu needs --realtime/);
 });
+
+/* ---- --self-test ---- */
+
+/** A self-test in a process that was changed before, by a prefix such as prlimit's. */
+async function selfTest(place, prefix = [], args = ["--tick-hz", "50"]) {
+  const [command, ...words] = [...prefix, LAUNCHER, ...ROBOT, "--self-test", "--self-test-seconds", "1", ...args];
+  const child = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"] });
+  const program = new Program(child, "omni-robot --self-test");
+  place.programs.push(program);
+  const { code } = await program.ended;
+  assert.equal(program.stderr, "");
+  const lines = program.stdout.split("\n");
+  const line = (what) => lines.findIndex((text) => text.slice(9).startsWith(what));
+  return {
+    code,
+    text: program.stdout,
+    /** { verdict, text, remedy } of one finding. */
+    of: (what) => {
+      const at = line(what);
+      assert.ok(at >= 0, `${what} in ${program.stdout}`);
+      return { verdict: lines[at].split(" ")[0], text: lines[at].slice(21), remedy: /^ +do: (.*)/.exec(lines[at + 1])?.[1] };
+    },
+    missing: lines.filter((text) => text.startsWith("missing")).length,
+  };
+}
+
+/** What takes root's rights away, and gives limits instead. */
+const ordinary = (limits) => ["prlimit", ...limits, "setpriv", "--bounding-set", "-sys_nice,-ipc_lock", "--inh-caps", "-all"];
+const takesRoot = { skip: process.getuid() === 0 && spawnSync("setpriv", ["--version"]).status === 0 ? undefined : "it takes root, prlimit and setpriv" };
+
+test("--self-test: a machine that permits nothing is told line by line, with what to type", takesRoot, async (t) => {
+  const place = await openPlace(t);
+  const report = await selfTest(place, ordinary(["--rtprio=0", "--memlock=65536"]));
+  const scheduling = report.of("scheduling");
+  assert.equal(scheduling.verdict, "missing");
+  assert.match(scheduling.text, /SCHED_FIFO is refused: no CAP_SYS_NICE, and priorities only up to 0/);
+  assert.match(scheduling.remedy, /^sudo setcap cap_sys_nice,cap_ipc_lock\+ep \S*omni-robot \(a systemd unit: LimitRTPRIO=50\)$/);
+  const memory = report.of("memory");
+  assert.equal(memory.verdict, "missing");
+  assert.match(memory.text, /only 64 KiB may be locked/);
+  assert.match(memory.remedy, /LimitMEMLOCK=infinity/);
+  assert.equal(report.code, 1);
+});
+
+// A container's root often may not.
+const mayRaise = spawnSync("prlimit", ["--rtprio=50", "--memlock=unlimited", "true"]).status === 0;
+const raising = { skip: takesRoot.skip ?? (mayRaise ? undefined : "the hard limits of real-time priority and locked memory cannot be raised here") };
+
+test("--self-test: limits as the unit sets them are enough, without any capability", raising, async (t) => {
+  const place = await openPlace(t);
+  const report = await selfTest(place, ordinary(["--rtprio=50", "--memlock=unlimited"]), ["--tick-hz", "1"]);
+  for (const what of ["scheduling", "memory", "CPUs"]) assert.equal(report.of(what).verdict, "well", report.text);
+  assert.equal(report.code, report.missing > 0 ? 1 : 0);
+});
+
+test("--self-test measures: every tick of the time is in the histogram, and nothing is published", async (t) => {
+  const place = await openPlace(t);
+  const report = await selfTest(place, ["env", `OMNI_DIRECTORY=${place.directory}`], ["--tick-hz", "200"]);
+  const { text } = report.of("jitter");
+  const [, worst, ticks, leftOut] = /^worst (\d+) µs, half of (\d+) ticks within .* (\d+) left out$/.exec(text).map(Number);
+  assert.ok(ticks + leftOut >= 200, text);
+  const rows = [...report.text.matchAll(/^ +(?:less|longer) than +(\d+) µs +(\d+) ?#*$/gm)];
+  assert.equal(rows.reduce((sum, [, , count]) => sum + Number(count), 0), ticks, report.text);
+  assert.ok(rows.length > 0 && Number(rows.at(-1)[1]) >= Math.min(worst, 1 << 19), report.text);
+  for (const what of ["kernel", "clock", "throttling", "frequency"]) report.of(what);
+  assert.equal(report.code, report.missing > 0 ? 1 : 0);
+  assert.deepEqual(await readdir(place.directory), []);
+});
+
+test("--self-test: a signal ends it early, with what was measured till then", async (t) => {
+  const place = await openPlace(t);
+  const program = place.start("omni-robot", ["--self-test", "--self-test-seconds", "600"]);
+  await program.says(/measuring for 600 s/);
+  program.child.kill("SIGINT");
+  const { signal } = await program.ended;
+  assert.equal(signal, null);
+  assert.match(program.stdout, /jitter +worst/);
+});
