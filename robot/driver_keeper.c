@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "service/say.h"
 
 #define STACK_BYTES ((size_t)256 * 1024)
 
@@ -35,17 +36,17 @@ enum outcome { OUTCOME_OPEN, OUTCOME_REFUSED, OUTCOME_FAILED };
 
 static void tell(const struct driver_keeper *keeper, const char *what) {
     if (keeper->pause_ns == 0)
-        (void)fprintf(stderr, "Driver %s: %s; next try at once.\n", keeper->settings.driver, what);
+        say(SAY_WARNING, "Driver %s: %s; next try at once.", keeper->settings.driver, what);
     else
-        (void)fprintf(stderr, "Driver %s: %s; next try in %.1f s.\n", keeper->settings.driver, what,
-                      (double)keeper->pause_ns / CLOCK_NS_A_SECOND);
+        say(SAY_WARNING, "Driver %s: %s; next try in %.1f s.", keeper->settings.driver, what,
+            (double)keeper->pause_ns / CLOCK_NS_A_SECOND);
 }
 
 static void tell_open(const struct driver_keeper *keeper) {
     const struct cpu *cpu = keeper->program.cpu;
-    (void)fprintf(stderr, "Driver %s: open in process %ld (%s%s%s).\n", keeper->settings.driver,
-                  (long)keeper->process.id, cpu->name, keeper->program.emulated ? ", " : "",
-                  keeper->program.emulated ? cpu->emulator : "");
+    say(SAY_INFO, "Driver %s: open in process %ld (%s%s%s).", keeper->settings.driver,
+        (long)keeper->process.id, cpu->name, keeper->program.emulated ? ", " : "",
+        keeper->program.emulated ? cpu->emulator : "");
 }
 
 /* ---- sleeping ---- */
@@ -238,10 +239,10 @@ static void end_host(struct driver_keeper *keeper) {
     close_handoff(keeper);
     while (!host_end(&keeper->process) && !keeper->stop) {
         if (!told)
-            (void)fprintf(stderr,
-                          "Driver %s: its host (process %ld) hangs in the kernel and cannot be "
-                          "ended yet.\n",
-                          keeper->settings.driver, (long)keeper->process.id);
+            say(SAY_ERROR,
+                "Driver %s: its host (process %ld) hangs in the kernel and cannot be "
+                "ended yet.",
+                keeper->settings.driver, (long)keeper->process.id);
         told = true;
     }
 }
@@ -287,8 +288,8 @@ static void make_realtime(const struct driver_keeper *keeper) {
     int priority = keeper->settings.priority - 1;
     int error = priority > 0 ? host_set_priority(&keeper->process, priority) : 0;
     if (error < 0)
-        (void)fprintf(stderr, "Driver %s: its host runs without real-time scheduling: %s.\n",
-                      keeper->settings.driver, strerror(-error));
+        say(SAY_WARNING, "Driver %s: its host runs without real-time scheduling: %s.",
+            keeper->settings.driver, strerror(-error));
 }
 
 /* Returns whether there is to be another one. */
@@ -330,8 +331,8 @@ static void *keep(void *argument) {
             break;
     }
     if (keeper->process.id != 0 && !say_goodbye(keeper))
-        (void)fprintf(stderr, "Driver %s: its host did not close it in time and is ended.\n",
-                      keeper->settings.driver);
+        say(SAY_WARNING, "Driver %s: its host did not close it in time and is ended.",
+            keeper->settings.driver);
     end_host(keeper);
     return NULL;
 }

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "service/say.h"
 
 /* A signal that comes just before the sleep is found after it. Five of the hand-off's own looks: a
  * sixth for a rest of time would be one more that costs something. */
@@ -25,11 +25,10 @@ static void tell(struct lockstep *lockstep, int error, uint64_t tick) {
     if (lockstep->told || (error != -ENOTCONN && error != -EPIPE))
         return;
     lockstep->told = true;
-    (void)fprintf(stderr,
-                  "%s tick %" PRIu64 " waits for one: omni-observer dump %s --lockstep%s%s\n",
-                  error == -EPIPE ? "The consumer is gone;" : "There is no consumer;", tick,
-                  lockstep->name, lockstep->directory != NULL ? " --directory " : "",
-                  lockstep->directory != NULL ? lockstep->directory : "");
+    say(SAY_INFO, "%s tick %" PRIu64 " waits for one: omni-observer dump %s --lockstep%s%s",
+        error == -EPIPE ? "The consumer is gone;" : "There is no consumer;", tick, lockstep->name,
+        lockstep->directory != NULL ? " --directory " : "",
+        lockstep->directory != NULL ? lockstep->directory : "");
 }
 
 static int ask(struct lockstep *lockstep, const struct omni_publisher *publisher) {
@@ -49,7 +48,7 @@ static int ask_anew(struct lockstep *lockstep, const struct omni_publisher *publ
     lockstep->turns = NULL;
     int error = lockstep_open(lockstep, lockstep->directory, lockstep->name, &problem);
     if (error < 0) {
-        (void)fprintf(stderr, "%s\n", problem.text);
+        say(SAY_ERROR, "%s", problem.text);
         return error;
     }
     lockstep->told = true;
@@ -76,7 +75,7 @@ int lockstep_hand_over(struct lockstep *lockstep, const struct omni_publisher *p
         else
             tell(lockstep, error, omni_publisher_tick(publisher));
         if (error < 0 && !goes_on(error)) {
-            (void)fprintf(stderr, "The tick cannot be handed over: %s.\n", strerror(-error));
+            say(SAY_ERROR, "The tick cannot be handed over: %s.", strerror(-error));
             return error;
         }
     }

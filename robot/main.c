@@ -19,6 +19,7 @@
 #include "self_test.h"
 #include "sensor.h"
 #include "service/notify.h"
+#include "service/say.h"
 #include "status.h"
 #include "vigil.h"
 
@@ -62,12 +63,12 @@ struct session {
 };
 
 static int refuse(const char *text) {
-    (void)fprintf(stderr, "%s\n", text);
+    say(SAY_ERROR, "%s", text);
     return EXIT_REFUSED;
 }
 
 static int refuse_errno(const char *what, int error) {
-    (void)fprintf(stderr, "%s: %s.\n", what, strerror(-error));
+    say(SAY_ERROR, "%s: %s.", what, strerror(-error));
     return EXIT_REFUSED;
 }
 
@@ -88,10 +89,10 @@ static int check_watchdog(const struct session *session) {
                       "manager's watchdog does not: set WatchdogSec=0 in the unit");
     if (watchdog_ns >= 2 * period_ns(options))
         return 0;
-    (void)fprintf(stderr,
-                  "The watchdog's %.3f s are too short for %llu ticks a second: set WatchdogSec= "
-                  "to two periods at least, or a higher --tick-hz\n",
-                  (double)watchdog_ns / CLOCK_NS_A_SECOND, (unsigned long long)options->tick_hz);
+    say(SAY_ERROR,
+        "The watchdog's %.3f s are too short for %llu ticks a second: set WatchdogSec= "
+        "to two periods at least, or a higher --tick-hz",
+        (double)watchdog_ns / CLOCK_NS_A_SECOND, (unsigned long long)options->tick_hz);
     return EXIT_REFUSED;
 }
 
@@ -99,7 +100,7 @@ static int open_notify(struct session *session) {
     const struct options *options = session->options;
     struct omni_problem problem;
     if (notify_open(&session->notify, &problem) < 0)
-        (void)fprintf(stderr, "%s\n", problem.text);
+        say(SAY_WARNING, "%s", problem.text);
     notify_describe(&session->notify, "%s: %llu ticks a second, board %s", options->name,
                     (unsigned long long)options->tick_hz, options->board);
     return check_watchdog(session);
@@ -123,7 +124,7 @@ static int open_publisher(struct session *session) {
     int error = omni_publisher_open(&session->publisher, options->name, robot_status_schema(), &how,
                                     &problem);
     if (error == -ECANCELED) {
-        (void)fprintf(stderr, "Robot \"%s\" was %s.\n", options->name, problem.text);
+        say(SAY_INFO, "Robot \"%s\" was %s.", options->name, problem.text);
         return EXIT_STOPPED;
     }
     return error < 0 ? refuse(problem.text) : 0;
@@ -187,9 +188,8 @@ static int open_lockstep(struct session *session) {
     if (!options->lockstep)
         return 0;
     if (session->kind->step == NULL) {
-        (void)fprintf(stderr,
-                      "--lockstep: the board %s lives in real time; --board sim is simulated\n",
-                      session->kind->name);
+        say(SAY_ERROR, "--lockstep: the board %s lives in real time; --board sim is simulated",
+            session->kind->name);
         return EXIT_REFUSED;
     }
     int error = check_region(options->region, &problem);
@@ -201,14 +201,13 @@ static int open_lockstep(struct session *session) {
 
 static void explain_end(const struct session *session, int error) {
     if (session->loop.end == LOOP_END_TAKEN_OVER)
-        (void)fprintf(
-            stderr,
+        say(SAY_ERROR,
             "Another publisher has taken over %s, because this one showed no sign of life "
-            "for two seconds (was it paused?): it ends, its motors are off.\n",
+            "for two seconds (was it paused?): it ends, its motors are off.",
             session->options->region);
     else if (session->loop.end == LOOP_END_BOARD)
-        (void)fprintf(stderr, "The board %s refused the motors' powers: %s.\n", session->kind->name,
-                      strerror(-error));
+        say(SAY_ERROR, "The board %s refused the motors' powers: %s.", session->kind->name,
+            strerror(-error));
 }
 
 static bool has_sensor_thread(const struct session *session) {
@@ -221,15 +220,16 @@ static uint64_t microseconds(uint64_t ns) {
 
 static void report_end(const struct session *session) {
     const struct loop *loop = &session->loop;
-    (void)fprintf(stderr, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs",
-                  session->options->name, (unsigned long long)loop->ticks,
-                  (unsigned long long)loop->pace.overruns,
-                  (unsigned long long)(loop->pace.worst_ns / CLOCK_NS_A_MICROSECOND));
+    char shares[128] = "";
     if (!session->options->lockstep)
-        (void)fprintf(stderr, " (half of the ticks within %llu µs, 99 %% within %llu µs)",
-                      (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.5)),
-                      (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.99)));
-    (void)fputs(".\n", stderr);
+        (void)snprintf(shares, sizeof shares,
+                       " (half of the ticks within %llu µs, 99 %% within %llu µs)",
+                       (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.5)),
+                       (unsigned long long)microseconds(histogram_within(&loop->lateness, 0.99)));
+    say(SAY_INFO, "Robot \"%s\" stopped: %llu ticks, %llu overruns, worst jitter %llu µs%s.",
+        session->options->name, (unsigned long long)loop->ticks,
+        (unsigned long long)loop->pace.overruns,
+        (unsigned long long)(loop->pace.worst_ns / CLOCK_NS_A_MICROSECOND), shares);
 }
 
 /* After all other threads and processes have been started: they would inherit it. */
@@ -253,9 +253,9 @@ static int run_loop(struct session *session) {
         .stop = &stop,
     };
     struct loop *loop = &session->loop;
-    (void)fprintf(stderr, "Robot \"%s\" runs%s: %llu ticks a second, board %s, process %ld.\n",
-                  options->name, options->lockstep ? " in lockstep" : "",
-                  (unsigned long long)options->tick_hz, options->board, (long)getpid());
+    say(SAY_INFO, "Robot \"%s\" runs%s: %llu ticks a second, board %s, process %ld.", options->name,
+        options->lockstep ? " in lockstep" : "", (unsigned long long)options->tick_hz,
+        options->board, (long)getpid());
     loop_init(loop, &settings);
     int error = loop_run(loop);
     notify_stopping(&session->notify);
@@ -352,8 +352,7 @@ int main(int argc, char **argv) {
     struct session session = {.options = &options};
     session.kind = board_find(options.board, &session.board_argument);
     if (session.kind == NULL) {
-        (void)fprintf(stderr, "--board %s: no such board; there are: %s\n", options.board,
-                      BOARD_NAMES);
+        say(SAY_ERROR, "--board %s: no such board; there are: %s", options.board, BOARD_NAMES);
         return EXIT_REFUSED;
     }
     if (options.lockstep && options.realtime)

@@ -2,10 +2,10 @@
 
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "service/say.h"
 
 /* Locked memory is precious (--realtime). */
 #define STACK_BYTES ((size_t)256 * 1024)
@@ -42,10 +42,10 @@ void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher) {
         error = create_without_signals(vigil, &attributes);
     vigil->runs = error == 0;
     if (error != 0)
-        (void)fprintf(stderr,
-                      "no thread can show life while the board opens or closes (%s): if that takes "
-                      "two seconds, another robot may begin in this one's region\n",
-                      strerror(error));
+        say(SAY_WARNING,
+            "no thread can show life while the board opens or closes (%s): if that takes two "
+            "seconds, another robot may begin in this one's region",
+            strerror(error));
     (void)pthread_attr_destroy(&attributes);
 }
 

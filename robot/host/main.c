@@ -24,6 +24,7 @@
 #include "../driver.h"
 #include "../driver_call.h"
 #include "../realtime.h"
+#include "service/say.h"
 
 /* A signal that comes just before the sleep is found after it. */
 #define BETWEEN_LOOKS_NS 1000000000u
@@ -197,15 +198,14 @@ static int work(struct host *host) {
     int error =
         omni_handoff_join(&host->handoff, DRIVER_CALL_FILE, sizeof(struct driver_call), &problem);
     if (error < 0) {
-        (void)fprintf(stderr, "omni-driver-host: %s\n", problem.text);
+        say(SAY_ERROR, "omni-driver-host: %s", problem.text);
         return 1;
     }
     host->call = omni_handoff_memory(host->handoff);
     host->call->has_arrived = 1; /* what fails from here on may work the next time */
     error = start_watching(&host->robot);
     if (error != 0) {
-        (void)fprintf(stderr, "omni-driver-host: no thread to look for the robot: %s\n",
-                      strerror(error));
+        say(SAY_ERROR, "omni-driver-host: no thread to look for the robot: %s", strerror(error));
         return 1;
     }
     serve(host);
@@ -216,7 +216,7 @@ static int work(struct host *host) {
 
 int main(int argc, char **argv) {
     if (argc != 4) {
-        (void)fputs("omni-driver-host is started by omni-robot --board driver:PATH.so\n", stderr);
+        say(SAY_ERROR, "omni-driver-host is started by omni-robot --board driver:PATH.so");
         return 2;
     }
     static struct host host; /* the thread that looks for the robot may outlive this function */

@@ -289,3 +289,38 @@ test("no unit wants, follows or ends the other", async () => {
   for (const name of ["omni-robot.service", "omni-observer.service", "omni-observer.socket"])
     assert.doesNotMatch(await readFile(join(UNITS, name), "utf8"), bonds, name);
 });
+
+/* ---- the journal ---- */
+
+/** Runs a program whose standard error is a file that it takes for the journal, or not. Returns the lines. */
+async function journalOf(place, words, { isJournal = true, until: end } = {}) {
+  const file = join(place.directory, `journal-${place.programs.length}`);
+  const script = `exec 2>"$0"; [ -z "$1" ] || export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); shift; exec "$@"`;
+  const child = spawn("sh", ["-c", script, file, isJournal ? "yes" : "", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const program = new Program(child, words.join(" "));
+  place.programs.push(program);
+  const read = async () => (await readFile(file, "utf8").catch(() => "")).split("\n").slice(0, -1);
+  if (end) {
+    await until(`the journal has ${end}`, async () => (await read()).some((line) => end.test(line)));
+    await program.stop();
+  }
+  await program.ended;
+  return read();
+}
+
+const robotIn = (place, ...args) => [join(ROOT, "scripts/launch"), BUILD, join(BUILD, "omni-robot"), "--directory", place.directory, ...args];
+
+test("the journal is told how grave a line is, and nobody else is", async (t) => {
+  const place = await openPlace(t);
+  const grades = (lines) => lines.map((line) => line.slice(0, 3));
+  assert.deepEqual(grades(await journalOf(place, robotIn(place, "--ticks", "5"))), ["<6>", "<6>"], "how a robot goes is no warning");
+  assert.deepEqual(grades(await journalOf(place, robotIn(place, "--board", "none"))), ["<3>"]);
+  const plain = await journalOf(place, robotIn(place, "--ticks", "5"), { isJournal: false });
+  assert.match(plain[0], /^Robot "robot" runs/);
+  await writeFile(join(place.directory, "crash"), "");
+  const driver = ["--board", `driver:${RECORDER}`, "--driver-config", place.directory, "--isolate-driver"];
+  const lines = await journalOf(place, robotIn(place, ...driver), { until: /next try/ });
+  assert.ok(lines.every((line) => /^<[346]>/.test(line)), lines.join("\n"));
+  assert.match(lines.find((line) => /next try/.test(line)), /^<4>Driver /, "it goes on, and somebody should look");
+  assert.match(lines.find((line) => /open in process/.test(line)), /^<6>Driver /);
+});
