@@ -12,6 +12,8 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "service/say.h"
+
 enum {
     PEEK_BYTES = 8, /* "GET /ws" and the byte after it */
     BACKLOG = 512,
@@ -355,7 +357,7 @@ static void rest(struct door *door, int error) {
     if (uv_now(door->loop) < door->complain_ms)
         return;
     door->complain_ms = uv_now(door->loop) + COMPLAIN_MS;
-    (void)fprintf(stderr, "cannot accept connections for the moment: %s\n", strerror(error));
+    say(SAY_WARNING, "cannot accept connections for the moment: %s", strerror(error));
 }
 
 static bool is_shortage(int error) {

@@ -10,6 +10,7 @@
 
 #include "catalog.h"
 #include "handshake.h"
+#include "service/say.h"
 #include "stream.h"
 
 enum {
@@ -243,8 +244,8 @@ static int on_callback(struct lws *wsi, enum lws_callback_reasons reason, void *
 }
 
 static void log_line(int level, const char *line) {
-    (void)level;
-    fprintf(stderr, "libwebsockets: %s", line);
+    int length = (int)strcspn(line, "\n"); /* its own end of line */
+    say(level == LLL_ERR ? SAY_ERROR : SAY_WARNING, "libwebsockets: %.*s", length, line);
 }
 
 /* ---- what the sources tell ---- */
@@ -465,8 +466,8 @@ static int open_context(struct hub *hub) {
     lws_set_log_level(LLL_ERR, log_line);
     hub->context = lws_create_context(&info);
     if (hub->context == NULL) {
-        fprintf(stderr, "libwebsockets did not start: is its libuv plugin there (Debian: "
-                        "libwebsockets-evlib-uv)?\n");
+        say(SAY_ERROR, "libwebsockets did not start: is its libuv plugin there (Debian: "
+                       "libwebsockets-evlib-uv)?");
         return -ENOTSUP;
     }
     hub->vhost = lws_create_vhost(hub->context, &info);

@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "options.h"
+#include "service/say.h"
 
 static int (*const commands[])(const struct options *options) = {
 #define COMMANDS_RUN_(name, ...) command_##name,
@@ -24,7 +25,7 @@ int main(int argc, char **argv) {
     struct options options;
     struct omni_problem problem;
     if (options_parse(&options, argc, argv, environ, &problem) < 0) {
-        (void)fprintf(stderr, "%s\n", problem.text);
+        say(SAY_ERROR, "%s", problem.text);
         return EXIT_USAGE;
     }
     int code = run(&options);

@@ -12,6 +12,7 @@
 #include "alsa.h"
 #include "clips.h"
 #include "clock.h"
+#include "service/say.h"
 #include "thread.h"
 
 /* Requests that may be unheard: calls, and on top of them a switch. */
@@ -68,7 +69,7 @@ static void report_same(struct worker *worker) {
 
 static void complain(void *context, const char *sentence) {
     (void)context;
-    (void)fprintf(stderr, "%s\n", sentence);
+    say(SAY_WARNING, "%s", sentence);
 }
 
 static void lose_device(struct worker *worker, int error) {
@@ -76,8 +77,8 @@ static void lose_device(struct worker *worker, int error) {
     (void)snprintf(reason, sizeof reason, "no sound device \"%.48s\": %s", worker->device,
                    alsa_explain(error));
     if (!worker->complained)
-        (void)fprintf(stderr, "%s; it is tried again and again (--sound-device NAME for another)\n",
-                      reason);
+        say(SAY_WARNING, "%s; it is tried again and again (--sound-device NAME for another)",
+            reason);
     worker->complained = true;
     worker->has_device = false;
     /* What it read of the cards that were there then is not true of those that come. */
@@ -93,7 +94,7 @@ static void lose_device(struct worker *worker, int error) {
 /* What was said of it is over. Of a device that failed while it played only playing shows that. */
 static void trust_device(struct worker *worker) {
     if (worker->complained)
-        (void)fprintf(stderr, "the sound device \"%s\" is back\n", worker->device);
+        say(SAY_INFO, "the sound device \"%s\" is back", worker->device);
     worker->complained = worker->failed_playing = false;
     worker->retry_ms = PLAYER_RETRY_MS_MIN;
 }
@@ -191,8 +192,8 @@ static void go_off(struct worker *worker) {
 static bool get_clips(struct worker *worker) {
     int error = clips_open(&worker->clips, worker->directory, worker->seed++, complain, NULL);
     if (error < 0 && worker->directory != NULL) {
-        (void)fprintf(stderr, "cannot read %s: %s; the synthesiser plays instead\n",
-                      worker->directory, strerrordesc_np(-error));
+        say(SAY_WARNING, "cannot read %s: %s; the synthesiser plays instead", worker->directory,
+            strerrordesc_np(-error));
         error = clips_open(&worker->clips, NULL, worker->seed++, complain, NULL);
     }
     if (error < 0) {

@@ -23,6 +23,7 @@
 #include "links.h"
 #include "machines.h"
 #include "service/notify.h"
+#include "service/say.h"
 #include "sources.h"
 #include "speaker.h"
 #include "trim.h"
@@ -130,8 +131,8 @@ static void prepare_process(const struct options *options) {
     limit_files(options);
     int error = omni_guard_install();
     if (error < 0)
-        (void)fprintf(stderr, "a segment that is truncated while it is read will end this: %s\n",
-                      strerror(-error));
+        say(SAY_WARNING, "a segment that is truncated while it is read will end this: %s",
+            strerror(-error));
 }
 
 static void on_stop(uv_signal_t *handle, int number) {
@@ -165,7 +166,7 @@ static int plan_trim(struct serve *serve) {
 static void open_notify(struct serve *serve) {
     struct omni_problem problem;
     if (notify_open(&serve->notify, &problem) < 0)
-        (void)fprintf(stderr, "%s\n", problem.text);
+        say(SAY_WARNING, "%s", problem.text);
 }
 
 static void on_feed(uv_timer_t *timer) {
@@ -344,9 +345,9 @@ static int open_parts(struct serve *serve) {
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         int error = parts[i].open(serve);
         if (error < 0 && serve->problem.text[0] != '\0')
-            (void)fprintf(stderr, "%s\n", serve->problem.text);
+            say(SAY_ERROR, "%s", serve->problem.text);
         else if (error < 0)
-            (void)fprintf(stderr, "cannot start %s: %s\n", parts[i].name, strerror(-error));
+            say(SAY_ERROR, "cannot start %s: %s", parts[i].name, strerror(-error));
         if (error < 0)
             return error;
     }
@@ -376,14 +377,14 @@ static bool close_parts(struct serve *serve) {
     (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
     int error = uv_loop_close(&serve->loop);
     if (error < 0)
-        (void)fprintf(stderr, "the loop could not be closed: %s\n", uv_strerror(error));
+        say(SAY_ERROR, "the loop could not be closed: %s", uv_strerror(error));
     return is_alone;
 }
 
 static int run(struct serve *serve) {
     int error = uv_loop_init(&serve->loop);
     if (error < 0) {
-        (void)fprintf(stderr, "cannot start the event loop: %s\n", uv_strerror(error));
+        say(SAY_ERROR, "cannot start the event loop: %s", uv_strerror(error));
         door_close(serve->door);
         return EXIT_RUNTIME;
     }
@@ -433,7 +434,7 @@ int command_serve(const struct options *options) {
     if (error == 0)
         error = load_token(&serve, &problem);
     if (error < 0) {
-        (void)fprintf(stderr, "%s\n", problem.text);
+        say(SAY_ERROR, "%s", problem.text);
         door_close(serve.door);
         return EXIT_USAGE;
     }

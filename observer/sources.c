@@ -15,6 +15,7 @@
 #include "bell.h"
 #include "budget.h"
 #include "clock.h"
+#include "service/say.h"
 #include "silence.h"
 
 enum {
@@ -472,7 +473,7 @@ static void complain(struct sources *sources, const char *name,
     if (sources->complaints >= SOURCES_MAX)
         return;
     sources->complaints++;
-    (void)fprintf(stderr, "source %s cannot be shown: %s\n", name, problem->text);
+    say(SAY_WARNING, "source %s cannot be shown: %s", name, problem->text);
 }
 
 static void refuse(struct sources *sources, const char *name, const struct omni_problem *problem) {
@@ -573,8 +574,8 @@ static bool has_room(struct sources *sources, const char *name) {
     if (sources->count < SOURCES_MAX)
         return true;
     if (!sources->told_full)
-        fprintf(stderr, "more than %u sources: %s and later ones are not shown\n", SOURCES_MAX,
-                name);
+        say(SAY_WARNING, "more than %u sources: %s and later ones are not shown", SOURCES_MAX,
+            name);
     sources->told_full = true;
     return false;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "service/say.h"
 
 enum { WATCH_MS = 1000 };
 
@@ -84,9 +85,8 @@ static void on_watch(uv_timer_t *timer) {
     } else if (!speaker->is_stuck &&
                uv_hrtime() - player->oldest_ns > SPEAKER_STUCK_MS * CLOCK_NS_A_MILLISECOND) {
         speaker->is_stuck = true;
-        (void)fprintf(stderr,
-                      "the sound device \"%s\" blocks; nothing is played until it lets go\n",
-                      speaker->options.player.device);
+        say(SAY_WARNING, "the sound device \"%s\" blocks; nothing is played until it lets go",
+            speaker->options.player.device);
         tell_soon(speaker);
     }
 }
@@ -326,7 +326,7 @@ bool speaker_close(struct speaker *speaker) {
         uv_close((uv_handle_t *)&speaker->line, on_closed);
     bool is_over = player_stop(&speaker->player);
     if (!is_over)
-        (void)fprintf(stderr, "the sound device blocks: its thread is left behind\n");
+        say(SAY_WARNING, "the sound device blocks: its thread is left behind");
     uv_close((uv_handle_t *)&speaker->cluck, on_closed);
     uv_close((uv_handle_t *)&speaker->watch, on_closed);
     uv_close((uv_handle_t *)&speaker->teller, on_closed);

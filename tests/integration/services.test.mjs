@@ -324,3 +324,13 @@ test("the journal is told how grave a line is, and nobody else is", async (t) =>
   assert.match(lines.find((line) => /next try/.test(line)), /^<4>Driver /, "it goes on, and somebody should look");
   assert.match(lines.find((line) => /open in process/.test(line)), /^<6>Driver /);
 });
+
+test("the observer's words are graded, too", async (t) => {
+  const place = await openPlace(t);
+  const link = join(place.directory, "omni.broken");
+  await writeFile(link, Buffer.alloc(4096, 1));
+  const lines = await journalOf(place, [...OBSERVER, "serve", "--directory", place.directory, "--listen", "127.0.0.1:0"], { until: /source broken cannot be shown/ });
+  assert.match(lines.find((line) => /source broken/.test(line)), /^<4>source broken cannot be shown: /);
+  const [refusal] = await journalOf(place, [...OBSERVER, "serve", "--directory", place.directory, "--listen", "nowhere:1"]);
+  assert.match(refusal, /^<3>/);
+});
