@@ -1,6 +1,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -68,17 +69,31 @@ static int read_watchdog(struct notify *notify, struct omni_problem *problem) {
     return 0;
 }
 
+static int read_descriptor(struct notify *notify, struct omni_problem *problem) {
+    const char *text = getenv("NOTIFY_FD");
+    uint64_t number;
+    if (text == NULL)
+        return 0;
+    if (!decimal_read(text, INT32_MAX, &number) || fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
+        return complain(problem, -EBADF, "NOTIFY_FD", text, "not the number of an open descriptor");
+    notify->ready_fd = (int)number;
+    return 0;
+}
+
 static void forget_environment(void) {
-    static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
+    static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                        "NOTIFY_FD"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         (void)unsetenv(names[i]);
 }
 
 int notify_open(struct notify *notify, struct omni_problem *problem) {
-    *notify = (struct notify){.socket = -1};
+    *notify = (struct notify){.socket = -1, .ready_fd = -1};
     int error = open_socket(notify, problem);
     if (error == 0)
         error = read_watchdog(notify, problem);
+    if (error == 0)
+        error = read_descriptor(notify, problem);
     if (error < 0)
         notify_close(notify);
     forget_environment();
@@ -99,8 +114,18 @@ void notify_describe(struct notify *notify, const char *format, ...) {
     va_end(arguments);
 }
 
+/* A newline, and nothing after it: s6 reads one, and then the end. */
+static void tell_descriptor(struct notify *notify) {
+    if (notify->ready_fd < 0)
+        return;
+    (void)!write(notify->ready_fd, "\n", 1);
+    (void)close(notify->ready_fd);
+    notify->ready_fd = -1;
+}
+
 bool notify_ready(struct notify *notify) {
     char text[NOTIFY_STATUS_BYTES + 32];
+    tell_descriptor(notify);
     if (notify->is_ready || notify->socket < 0)
         return true;
     (void)snprintf(text, sizeof text, "READY=1%s%s", notify->status[0] != '\0' ? "\nSTATUS=" : "",
@@ -115,11 +140,9 @@ void notify_feed(struct notify *notify) {
 }
 
 void notify_alive(struct notify *notify, uint64_t now_ns, uint64_t next_ns) {
-    if (notify->socket < 0)
-        return;
     if (!notify->is_ready) {
-        if (notify_ready(notify))
-            notify->fed_ns = now_ns; /* the manager counts from here */
+        notify->is_ready = notify_ready(notify);
+        notify->fed_ns = now_ns; /* the manager counts from when it hears that */
         return;
     }
     if (notify->watchdog_ns > 0 && next_ns >= notify->fed_ns + notify->watchdog_ns / 2 &&
@@ -137,6 +160,8 @@ void notify_close(struct notify *notify) {
         return;
     if (notify->socket >= 0)
         (void)close(notify->socket);
-    notify->socket = -1;
+    if (notify->ready_fd >= 0)
+        (void)close(notify->ready_fd);
+    notify->socket = notify->ready_fd = -1;
     notify->watchdog_ns = 0;
 }

@@ -5,7 +5,8 @@
  *   systemd (Type=notify) and others wait until a program says that it is ready, and end one whose
  *   watchdog is not fed. They are told by datagrams to the socket that $NOTIFY_SOCKET names; how is
  *   documented and stable (sd_notify(3); docs/adr/0016-notify.md says why it is not libsystemd
- *   that does it). Where nobody wants to be told, nothing is sent.
+ *   that does it). s6 and its kin have no watchdog, and wait for a newline on a descriptor, which
+ *   $NOTIFY_FD names. Where nobody wants to be told, nothing is sent.
  *
  * Calling sequence
  *     struct notify notify;
@@ -38,14 +39,15 @@
 struct notify {
     uint64_t watchdog_ns; /* who feeds it not for so long is ended; 0: there is none */
     uint64_t fed_ns;
-    int socket; /* -1: nobody wants to be told */
+    int socket;   /* -1: nobody wants datagrams */
+    int ready_fd; /* -1: nobody waits for a newline, or it has been written */
     bool is_ready;
     unsigned address_bytes;
     struct sockaddr_un address;
     char status[NOTIFY_STATUS_BYTES];
 };
 
-/* Reads $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID and removes them from the environment, so
+/* Reads $NOTIFY_SOCKET, $WATCHDOG_USEC, $WATCHDOG_PID and $NOTIFY_FD and removes them from the environment, so
  * that no child takes them for its own. Without them: nobody wants to be told, 0.
  * Returns 0; -errno with a sentence in `problem` where the socket cannot be had or the variables
  * mean nothing: then nobody is told, and *notify may be used all the same. Before other threads

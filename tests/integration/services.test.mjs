@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { connect as dial } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -333,4 +333,74 @@ test("the observer's words are graded, too", async (t) => {
   assert.match(lines.find((line) => /source broken/.test(line)), /^<4>source broken cannot be shown: /);
   const [refusal] = await journalOf(place, [...OBSERVER, "serve", "--directory", place.directory, "--listen", "nowhere:1"]);
   assert.match(refusal, /^<3>/);
+});
+
+/* ---- those who have no systemd ---- */
+
+/** The s6 service directories with the programs that were built here, and settings in the test's own place. */
+async function s6Here(place) {
+  const scan = join(place.directory, "scan");
+  const moves = [
+    ["/usr/local/bin/", `${BUILD}/`], ["/etc/omniscient", place.directory], ["/var/lib/omniscient", place.directory], ["/var/log/omniscient", join(place.directory, "said")],
+    [/s6-setuidgid omni-\w+ /g, ""], [/ -o omni-\w+/g, ""], // users that are not made here
+  ];
+  await cp(join(ROOT, "packaging/s6"), scan, { recursive: true });
+  for (const name of ["omni-robot", "omni-observer"])
+    for (const file of ["run", "log/run"]) {
+      const path = join(scan, name, file);
+      const text = await readFile(path, "utf8");
+      assert.match(text, new RegExp(`exec s6-setuidgid ${name} `), `${name}/${file} has a user of its own`);
+      await writeFile(path, moves.reduce((changed, [from, to]) => changed.replaceAll(from, to), text));
+    }
+  return scan;
+}
+
+test("s6 runs both: ready when they are, each restarted alone, what they say kept", { skip: lacks("s6-svscan") ?? (/build\/[^/-]+$/.test(BUILD) ? undefined : "its run files start programs as they are") }, async (t) => {
+  const place = await openPlace(t);
+  const scan = await s6Here(place);
+  const address = `127.0.0.1:${await freePort()}`;
+  await writeFile(join(place.directory, "robot.conf"), `OPTIONS='--directory ${place.directory} --tick-hz 200'\n`);
+  await writeFile(join(place.directory, "observer.conf"), `OMNI_DIRECTORY=${place.directory}\nOMNI_LISTEN=${address}\nOMNI_TRUST=\n`);
+  const program = new Program(spawn("s6-svscan", [scan], { stdio: ["ignore", "pipe", "pipe"] }), "s6-svscan");
+  const end = async () => {
+    await run("s6-svscanctl", ["-t", scan]);
+    return program.ended;
+  };
+  await superviseBoth(place, scan, address).finally(end);
+});
+
+async function superviseBoth(place, scan, address) {
+  const idOf = async (name) => (await run("s6-svstat", ["-o", "pid", join(scan, name)])).stdout.trim();
+  const ready = async (name) => {
+    await until(`${name} is supervised`, () => run("s6-svok", [join(scan, name)]).then(() => true, () => false));
+    await run("s6-svwait", ["-U", "-t", "30000", join(scan, name)]);
+    return idOf(name);
+  };
+  const robot = await ready("omni-robot");
+  const bytes = await readFile(place.segment("robot"));
+  assert.equal(String(bytes.readUInt32LE(100)), robot, "ready: it has published");
+  const observer = await ready("omni-observer");
+  const { sources } = await askJson({ url: `http://${address}` }, "/api/sources");
+  assert.deepEqual(sources.map(({ name, state }) => [name, state]), [["robot", "live"]]);
+
+  await run("s6-svc", ["-wR", "-r", join(scan, "omni-observer")]);
+  assert.notEqual(await ready("omni-observer"), observer);
+  assert.equal(await idOf("omni-robot"), robot, "restarting one never touches the other");
+  const second = await idOf("omni-observer");
+  process.kill(Number(robot), "SIGKILL");
+  await until("the robot is back", async () => ![robot, "-1"].includes(await idOf("omni-robot")));
+  await ready("omni-robot");
+  assert.equal(await idOf("omni-observer"), second);
+  const said = await until("its log is written", () => readFile(join(place.directory, "said/robot/current"), "utf8").catch(() => undefined));
+  assert.match(said, /Robot "robot" runs: 200 ticks a second/);
+}
+
+test("tmpfiles: the folder for sockets is made, and no line is misunderstood", { skip: lacks("systemd-tmpfiles") }, async (t) => {
+  const place = await openPlace(t);
+  const text = await readFile(join(UNITS, "omniscient.tmpfiles"), "utf8");
+  // Its user is not made here.
+  await writeFile(join(place.directory, "omniscient.conf"), text.replace(/omni-observer omni-observer/, "- -"));
+  const { stderr } = await run("systemd-tmpfiles", ["--create", `--root=${place.directory}`, join(place.directory, "omniscient.conf")]);
+  assert.equal(stderr, "");
+  assert.equal((await stat(join(place.directory, "run/omniscient"))).mode & 0o7777, 0o755);
 });

@@ -1,5 +1,6 @@
 /* What the service manager hears: the test is the manager, on a real socket. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -145,6 +146,31 @@ static void an_abstract_socket_and_the_own_process(void **state) {
     (void)close(manager);
 }
 
+static void a_descriptor_gets_one_newline_and_its_end(void **state) {
+    (void)state;
+    int ends[2];
+    char number[24];
+    char text[8];
+    assert_int_equal(pipe(ends), 0);
+    (void)snprintf(number, sizeof number, "%d", ends[1]);
+    set("NOTIFY_FD", number);
+    struct notify notify = opened(NULL, NULL, NULL);
+    assert_null(getenv("NOTIFY_FD"));
+    assert_true(fcntl(ends[1], F_GETFD) & FD_CLOEXEC);
+    notify_alive(&notify, 1 * MS, 2 * MS);
+    notify_alive(&notify, 2 * MS, 3 * MS);
+    assert_int_equal(read(ends[0], text, sizeof text), 1);
+    assert_int_equal(text[0], '\n');
+    assert_int_equal(read(ends[0], text, sizeof text), 0);
+    notify_close(&notify);
+    (void)close(ends[0]);
+    set("NOTIFY_FD", "900");
+    struct omni_problem problem = {.text = ""};
+    assert_int_equal(open_with(&notify, NULL, NULL, NULL, &problem), -EBADF);
+    assert_non_null(strstr(problem.text, "NOTIFY_FD=900"));
+    assert_true(notify_ready(&notify));
+}
+
 static void nobody_there_is_fine(void **state) {
     (void)state;
     struct notify notify = opened(NULL, "2000000", NULL);
@@ -260,6 +286,7 @@ int main(void) {
         cmocka_unit_test(a_slow_loop_feeds_in_time_too),
         cmocka_unit_test(without_a_watchdog_nothing_is_fed),
         cmocka_unit_test(an_abstract_socket_and_the_own_process),
+        cmocka_unit_test(a_descriptor_gets_one_newline_and_its_end),
         cmocka_unit_test(nobody_there_is_fine),
         cmocka_unit_test(children_inherit_nothing_of_it),
         cmocka_unit_test(what_means_nothing_is_said_and_survived),
