@@ -50,7 +50,7 @@ export const SLOT = "0000:00:04.0";
 const AT_SLOT = "addr=04.0";
 
 const isCommand = (name) => process.env.PATH.split(":").some((folder) => existsSync(join(folder, name)));
-const systemOf = (arch) => join(ROOT, "build/vm", arch);
+export const systemOf = (arch) => join(ROOT, "build/vm", arch);
 
 /** What is missing for machines with that CPU; undefined where nothing is. */
 export function lacking(arch) {
@@ -94,7 +94,7 @@ function programsOf(arch) {
   return [...built.map((name) => join(ROOT, "build", arch, name)), join(systemOf(arch), "usr/bin/strace")];
 }
 
-function librariesOf(arch) {
+export function librariesOf(arch) {
   const { triplet } = KINDS[arch];
   const roots = [arch === OWN ? "/" : join(ROOT, "build/sysroot", arch), systemOf(arch)];
   const folders = [`usr/lib/${triplet}`, `lib/${triplet}`, "lib64", "lib", "usr/local/lib"];
@@ -226,14 +226,14 @@ function commandFor(arch, image, devices) {
 }
 
 /**
- * Starts a machine and waits until it takes commands.
+ * Starts a machine and waits until it takes commands. `image`: its first file system, instead of the usual one.
  * @param {import("node:test").TestContext} t
  */
-export async function startMachine(t, { arch = OWN, devices = [] } = {}) {
+export async function startMachine(t, { arch = OWN, devices = [], image: own } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "omni-vm-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const image = join(folder, "initramfs");
-  await writeFile(image, imageOf(arch));
+  await writeFile(image, own ?? imageOf(arch));
   const [program, ...words] = commandFor(arch, image, devices);
   const machine = new Machine(spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] }), arch);
   t.after(() => machine.kill());
