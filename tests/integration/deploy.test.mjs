@@ -78,12 +78,13 @@ test("deploying: first, again, an upgrade, a broken connection", options, async 
     const owners = await machine.ask("stat -c %U /dev/shm/omni.robot /proc/$(cat /run/stand-in/omni-observer.pid)");
     assert.deepEqual(owners.split("\n"), PROGRAMS, "each is a user of its own, and the observer trusts the robot's");
     assert.equal(await machine.ask("stat -c '%A %U' /usr/local/bin/omni-robot"), "-rwxr-xr-x root");
+    assert.equal(await machine.ask("stat -c '%A %U' /run/omniscient"), "drwxr-xr-x omni-observer");
     assert.equal(await leftovers(machine), "");
   });
 
   await t.test("systemd finds nothing wrong with the units", async (t) => {
     if (await machine.ask("command -v systemd-analyze || true") === "") return t.skip("there is no systemd-analyze");
-    const said = await machine.ask("SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/omni-*.service 2>&1; echo $?");
+    const said = await machine.ask("SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/omni-*.service /etc/systemd/system/omni-*.socket 2>&1; echo $?");
     assert.equal(said, "0");
     return undefined;
   });
