@@ -14,10 +14,31 @@ let
     "--${name}"
     (toString value)
   ];
-  service = user: description: arguments: {
+  # What both may not, as packaging/systemd has it (a test compares them).
+  restricted = {
+    CapabilityBoundingSet = "";
+    DevicePolicy = "closed";
+    NoNewPrivileges = true;
+    PrivateTmp = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RestrictNamespaces = true;
+    RestrictSUIDSGID = true;
+    SystemCallErrorNumber = "EPERM";
+    UMask = "0077";
+  };
+  service = user: watchdog: description: arguments: {
     inherit description;
     wantedBy = [ "multi-user.target" ];
-    serviceConfig = {
+    serviceConfig = restricted // {
+      Type = "notify";
+      NotifyAccess = "main";
+      WatchdogSec = watchdog;
       User = user;
       ExecStart = lib.escapeShellArgs arguments;
       Restart = "on-failure";
@@ -134,7 +155,7 @@ in
     (mkIf robot.enable {
       users = userOf robot.user;
       systemd.services.omni-robot = lib.mkMerge [
-        (service robot.user "Robot control loop, publishing its status into shared memory" (
+        (service robot.user 2 "Robot control loop, publishing its status into shared memory" (
           [ "${package}/bin/omni-robot" ]
           ++ option "name" robot.name
           ++ option "board" robot.board
@@ -142,6 +163,18 @@ in
           ++ optional robot.realtime "--realtime"
           ++ robot.extraArgs
         ))
+        {
+          serviceConfig.DeviceAllow = [
+            "char-gpiochip rw"
+            "char-watchdog rw"
+            "/dev/watchdog rw"
+          ];
+          serviceConfig.PrivateNetwork = true;
+          serviceConfig.ProtectHome = "read-only";
+          serviceConfig.RemoveIPC = false;
+          serviceConfig.RestrictAddressFamilies = [ "AF_UNIX" ];
+          serviceConfig.SystemCallFilter = [ "@system-service" ];
+        }
         (mkIf robot.realtime {
           serviceConfig.LimitRTPRIO = 50;
           serviceConfig.LimitMEMLOCK = "infinity";
@@ -153,7 +186,7 @@ in
       users = userOf observer.user;
       networking.firewall.allowedTCPPorts = mkIf observer.openFirewall [ observer.port ];
       systemd.services.omni-observer = lib.mkMerge [
-        (service observer.user "Dashboard of what the robots of this machine publish" (
+        (service observer.user 10 "Dashboard of what the robots of this machine publish" (
           [
             "${package}/bin/omni-observer"
             "serve"
@@ -167,6 +200,27 @@ in
         {
           after = [ "network.target" ];
           serviceConfig.SupplementaryGroups = [ "audio" ];
+          serviceConfig.DeviceAllow = [ "char-alsa rw" ];
+          serviceConfig.LockPersonality = true;
+          serviceConfig.MemoryDenyWriteExecute = true;
+          serviceConfig.PrivateUsers = false;
+          serviceConfig.ProtectHome = true;
+          serviceConfig.ProtectKernelTunables = true;
+          serviceConfig.ReadWritePaths = [ "-${dirOf observer.tokenFile}" ];
+          serviceConfig.RemoveIPC = true;
+          serviceConfig.RestrictAddressFamilies = [
+            "AF_INET"
+            "AF_INET6"
+            "AF_UNIX"
+            "AF_NETLINK"
+          ];
+          serviceConfig.RestrictRealtime = true;
+          serviceConfig.SystemCallArchitectures = "native";
+          serviceConfig.SystemCallFilter = [
+            "@system-service"
+            "~@privileged @resources"
+            "sched_setscheduler"
+          ];
           serviceConfig.StateDirectory = "omniscient";
           serviceConfig.StateDirectoryMode = "0700";
         }

@@ -184,6 +184,30 @@ test("the module: what its options say is what the programs understand", options
   }
 });
 
+/** What a unit's [Service] says, by name; what is said several times, in one line. */
+function settingsOf(text) {
+  const settings = {};
+  for (const [, name, value] of text.split("[Service]")[1].split("[Install]")[0].matchAll(/^(\w+)=(.*)$/gm))
+    settings[name] = settings[name] === undefined ? value : `${settings[name]} ${value}`;
+  return settings;
+}
+
+test("the module's services may do what the units in packaging/systemd may, no more and no less", options, async (t) => {
+  const flake = await openFlake(t);
+  const config = await configured(flake, "{ robot = { enable = true; realtime = true; }; observer.enable = true; }");
+  const own = ["User", "ExecStart", "Environment", "EnvironmentFile", "ReadWritePaths"]; // where things are differs
+  const written = (value) => (Array.isArray(value) ? value.map(written).join(" ") : { true: "yes", false: "no" }[String(value)] ?? String(value));
+  for (const name of ["omni-robot", "omni-observer"]) {
+    const unit = settingsOf(await readFile(join(ROOT, "packaging/systemd", `${name}.service`), "utf8"));
+    const module = Object.fromEntries(Object.entries(config.systemd.services[name].serviceConfig).map(([key, value]) => [key, written(value)]));
+    for (const key of own) {
+      delete unit[key];
+      delete module[key];
+    }
+    assert.deepEqual(module, unit, name);
+  }
+});
+
 test("the module: each service alone, nothing by itself, and no nonsense", options, async (t) => {
   const flake = await openFlake(t);
   assert.deepEqual(Object.keys((await configured(flake, "{ robot.enable = true; }")).systemd.services), ["omni-robot"]);
