@@ -58,14 +58,14 @@ struct drive_motion drive_motion(const double power[DRIVE_WHEELS]) {
     return motion;
 }
 
-struct drive_pose drive_advance(struct drive_pose pose, const double power[DRIVE_WHEELS],
-                                double seconds) {
+struct drive_pose drive_advance(struct drive_pose pose, struct drive_geometry geometry,
+                                const double power[DRIVE_WHEELS], double seconds) {
     double ahead;
     double left;
     body_velocity(power, &ahead, &left);
     double turn = (power[0] + power[1] + power[2]) / 3.0;
-    double mm = DRIVE_TOP_SPEED_MM_S / 100.0 * seconds;
-    double radians = turn * mm / DRIVE_WHEEL_CIRCLE_MM;
+    double mm = geometry.top_speed_mm_s / 100.0 * seconds;
+    double radians = turn * mm / geometry.wheel_circle_mm;
     double middle = pose.heading * DRIVE_RADIANS_A_DEGREE + radians / 2.0;
     return (struct drive_pose){
         .x = pose.x + mm * (ahead * cos(middle) - left * sin(middle)),

@@ -18,9 +18,16 @@
 #include <stdint.h>
 
 #define DRIVE_WHEELS           3
-#define DRIVE_WHEEL_CIRCLE_MM  100.0 /* from the robot's centre to a wheel */
-#define DRIVE_TOP_SPEED_MM_S   400.0 /* of a wheel's rim at 100 % */
 #define DRIVE_RADIANS_A_DEGREE 0.017453292519943295
+
+/* How large the robot is, and how fast. */
+struct drive_geometry {
+    double wheel_circle_mm; /* from the robot's centre to a wheel; above 0 */
+    double top_speed_mm_s;  /* of a wheel's rim at 100 % */
+};
+
+/* Of the simulated robot, and of any whose board says nothing else. */
+#define DRIVE_GEOMETRY ((struct drive_geometry){.wheel_circle_mm = 100.0, .top_speed_mm_s = 400.0})
 
 /* What the robot as a whole shall do. */
 struct drive_motion {
@@ -52,10 +59,10 @@ struct drive_powers drive_powers(struct drive_motion motion);
  * is 0. */
 struct drive_motion drive_motion(const double power[DRIVE_WHEELS]);
 
-/* Where `pose` is after the wheels turned so for `seconds` without slipping. Exact for small turns
+/* Where `pose` of a robot of that size is after its wheels turned so for `seconds` without slipping. Exact for small turns
  * (the chord of the arc is taken in its middle heading). */
-struct drive_pose drive_advance(struct drive_pose pose, const double power[DRIVE_WHEELS],
-                                double seconds);
+struct drive_pose drive_advance(struct drive_pose pose, struct drive_geometry geometry,
+                                const double power[DRIVE_WHEELS], double seconds);
 
 /* The same angle, 0 <= result < 360. */
 double drive_degrees(double degrees);

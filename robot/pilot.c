@@ -5,14 +5,14 @@
 #define NS_A_SECOND 1e9
 
 struct pilot pilot_start(uint64_t seed) {
-    return (struct pilot){.behaviour = behaviour_start(seed)};
+    return (struct pilot){.behaviour = behaviour_start(seed), .geometry = DRIVE_GEOMETRY};
 }
 
 static void reckon(struct pilot *pilot, double seconds) {
     double power[DRIVE_WHEELS];
     for (int i = 0; i < DRIVE_WHEELS; i++)
         power[i] = pilot->powers.wheel[i];
-    pilot->odometry = drive_advance(pilot->odometry, power, seconds);
+    pilot->odometry = drive_advance(pilot->odometry, pilot->geometry, power, seconds);
 }
 
 void pilot_step(struct pilot *pilot, const struct pilot_input *input) {

@@ -33,6 +33,8 @@ struct pilot_input {
 struct pilot {
     struct behaviour behaviour;
     struct drive_powers powers; /* the command as of this step */
+    struct drive_geometry
+        geometry; /* DRIVE_GEOMETRY; the caller may set another before the first step */
     struct drive_pose odometry; /* reckoned from the commands, from (0, 0) and heading 0 */
     struct pilot_input input;   /* of this step */
     enum sensor_mode sensor_mode;

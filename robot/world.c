@@ -207,7 +207,7 @@ static void small_step(struct world *world, struct drive_powers command, double 
     run_motors(world, command, seconds);
     if (is_held(world, seconds))
         return;
-    struct drive_pose pose = drive_advance(world->pose, world->power, seconds);
+    struct drive_pose pose = drive_advance(world->pose, DRIVE_GEOMETRY, world->power, seconds);
     struct point place = {pose.x, pose.y};
     push_out(&place);
     world->pose = (struct drive_pose){place.x, place.y, pose.heading};

@@ -114,13 +114,14 @@ static void straight_ahead_for_a_second(void **state) {
     /* 50 % of 400 mm/s for 2 s, facing along y. */
     double power[DRIVE_WHEELS];
     drive_wheels((struct drive_motion){0, 50, 0}, power);
-    struct drive_pose end = drive_advance((struct drive_pose){100, 200, 90}, power, 2);
+    struct drive_pose end =
+        drive_advance((struct drive_pose){100, 200, 90}, DRIVE_GEOMETRY, power, 2);
     close_to(end.x, 100, "x");
     close_to(end.y, 200 + 400, "y");
     close_to(end.heading, 90, "heading");
     /* To the robot's left is then against x. */
     drive_wheels((struct drive_motion){90, 50, 0}, power);
-    end = drive_advance((struct drive_pose){100, 200, 90}, power, 2);
+    end = drive_advance((struct drive_pose){100, 200, 90}, DRIVE_GEOMETRY, power, 2);
     close_to(end.x, 100 - 400, "x");
     close_to(end.y, 200, "y");
 }
@@ -128,8 +129,8 @@ static void straight_ahead_for_a_second(void **state) {
 static void a_turn_on_the_spot(void **state) {
     (void)state;
     /* 50 % of 400 mm/s along a circle of 100 mm is 2 radians a second: pi/2 in pi/4 s. */
-    struct drive_pose end =
-        drive_advance((struct drive_pose){1, 2, 300}, (const double[]){50, 50, 50}, acos(-1) / 4);
+    struct drive_pose end = drive_advance((struct drive_pose){1, 2, 300}, DRIVE_GEOMETRY,
+                                          (const double[]){50, 50, 50}, acos(-1) / 4);
     close_to(end.x, 1, "x");
     close_to(end.y, 2, "y");
     close_to(end.heading, 30, "heading: 300 + 90 - 360");
@@ -143,7 +144,8 @@ static void a_circle_closes(void **state) {
     struct drive_pose pose = {0, 0, 0};
     double farthest = 0;
     for (int i = 0; i < 1000; i++) {
-        pose = drive_advance(pose, power, 2 * acos(-1) / 1000); /* 1 radian a second */
+        pose =
+            drive_advance(pose, DRIVE_GEOMETRY, power, 2 * acos(-1) / 1000); /* 1 radian a second */
         farthest = fmax(farthest, hypot(pose.x, pose.y));
     }
     assert_true(hypot(pose.x, pose.y) < 1e-6);
@@ -161,6 +163,22 @@ static void degrees_lie_between_0_and_360(void **state) {
     assert_true(drive_degrees(-1e-20) < 360);
 }
 
+/* Twice as fast and four times as large: twice as far, half as far round. */
+static void the_way_depends_on_the_robots_size(void **state) {
+    (void)state;
+    const double power[] = {50, 50, 50};
+    struct drive_geometry large = {.wheel_circle_mm = 400, .top_speed_mm_s = 800};
+    struct drive_pose small_end = drive_advance((struct drive_pose){0}, DRIVE_GEOMETRY, power, 0.1);
+    struct drive_pose large_end = drive_advance((struct drive_pose){0}, large, power, 0.1);
+    assert_true(small_end.heading > 1);
+    close_to(large_end.heading, small_end.heading / 2, "heading");
+    const double ahead[] = {-50, 0, 50};
+    small_end = drive_advance((struct drive_pose){0}, DRIVE_GEOMETRY, ahead, 0.1);
+    large_end = drive_advance((struct drive_pose){0}, large, ahead, 0.1);
+    assert_true(small_end.x > 1);
+    close_to(large_end.x, small_end.x * 2, "x");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(powers_are_those_worked_out_by_hand),
@@ -172,6 +190,7 @@ int main(void) {
         cmocka_unit_test(a_turn_on_the_spot),
         cmocka_unit_test(a_circle_closes),
         cmocka_unit_test(degrees_lie_between_0_and_360),
+        cmocka_unit_test(the_way_depends_on_the_robots_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

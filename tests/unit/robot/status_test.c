@@ -115,7 +115,7 @@ static void position_is_reckoned_from_the_commands(void **state) {
     double power[DRIVE_WHEELS];
     for (int i = 0; i < DRIVE_WHEELS; i++)
         power[i] = pilot.powers.wheel[i];
-    struct drive_pose there = drive_advance((struct drive_pose){0}, power, 0.5);
+    struct drive_pose there = drive_advance((struct drive_pose){0}, DRIVE_GEOMETRY, power, 0.5);
     assert_true(there.x > 20);
     input.period_ns = 500000000;
     pilot_step(&pilot, &input);
