@@ -252,7 +252,7 @@ struct behaviour behaviour_step(struct behaviour state, const struct behaviour_i
     state.in_mode_seconds += input->seconds;
     if (input->stop) {
         enter(&state, BOT_STOPPED);
-    } else if (input->sensor_mode == SENSOR_SILENT) {
+    } else if (input->hold || input->sensor_mode == SENSOR_SILENT) {
         enter(&state, BOT_WAITING);
     } else {
         modes[state.decision.bot_mode].leave(&state, input);

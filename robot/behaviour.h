@@ -44,6 +44,7 @@ struct behaviour_input {
     double range_mm[BEHAVIOUR_SENSORS]; /* believed where sensor_mode is fresh or late */
     double seconds;                     /* since the step before; 0 in the first */
     enum sensor_mode sensor_mode;
+    bool hold; /* true: the motors are kept off; it waits until it is false */
     bool stop; /* true: the program ends */
 };
 

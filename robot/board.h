@@ -38,7 +38,8 @@
 struct board; /* each board's own */
 
 struct board_reading {
-    uint16_t range_mm[BEHAVIOUR_SENSORS]; /* 20 to 4000, at bearings -90, -45, 0, 45, 90 degrees */
+    /* 20 to 4000, at bearings -90, -45, 0, 45, 90 degrees; 0: there is no sensor at that one. */
+    uint16_t range_mm[BEHAVIOUR_SENSORS];
 };
 
 /* What a board may need to know. */
@@ -82,9 +83,17 @@ struct board_kind {
      * answer. */
     int (*step)(struct board *board, uint64_t ns, struct board_reading *reading);
 
+    /* Why the motors have to stand still, whatever the behaviour wants. Asked once a tick, in the
+     * loop's thread, before set_motors(); `now_ns` is when the tick began. Never blocks. NULL: for no
+     * reason, ever. */
+    enum motor_hold (*hold)(struct board *board, uint64_t now_ns);
+
     /* Commands the motors. Never blocks; beside sense(), it may take the rest of what that may.
      * Returns 0 or -errno. */
     int (*set_motors)(struct board *board, struct drive_powers powers);
+
+    /* The robot's size and speed. NULL: DRIVE_GEOMETRY. */
+    struct drive_geometry (*geometry)(const struct board *board);
 
     /* Fills in the fields of the status that only the board knows, in the loop's thread. NULL: there
      * are none; they are 0. */

@@ -27,6 +27,8 @@ void loop_init(struct loop *loop, const struct loop_settings *settings) {
         .pilot = pilot_start(settings->seed),
         .clock_cost_ns = measure_clock(),
     };
+    if (settings->kind->geometry != NULL)
+        loop->pilot.geometry = settings->kind->geometry(settings->board);
     loop->read_ns = settings->lockstep != NULL ? 0 : clock_now_ns();
     loop->pace = pace_start(settings->period_ns,
                             settings->lockstep != NULL ? settings->period_ns : loop->read_ns);
@@ -63,12 +65,20 @@ static void read_sensors(struct loop *loop) {
         loop->ever_read = true;
 }
 
+static enum motor_hold hold(const struct loop *loop) {
+    const struct loop_settings *settings = &loop->settings;
+    if (settings->kind->hold == NULL)
+        return HOLD_NONE;
+    return settings->kind->hold(settings->board, loop->now_ns);
+}
+
 static void decide(struct loop *loop, bool last) {
     read_sensors(loop);
     struct pilot_input input = {
         .ever_read = loop->ever_read,
         .reading_age_ns = age(loop->now_ns, loop->read_ns),
         .period_ns = loop->pace.measured_ns,
+        .hold = hold(loop),
         .stop = last,
     };
     for (int i = 0; i < BEHAVIOUR_SENSORS; i++)

@@ -23,10 +23,11 @@ void pilot_step(struct pilot *pilot, const struct pilot_input *input) {
     struct behaviour_input senses = {
         .seconds = seconds,
         .sensor_mode = pilot->sensor_mode,
+        .hold = input->hold != HOLD_NONE,
         .stop = input->stop,
     };
     for (int i = 0; i < BEHAVIOUR_SENSORS; i++)
-        senses.range_mm[i] = input->range_mm[i];
+        senses.range_mm[i] = input->range_mm[i] > 0 ? input->range_mm[i] : BEHAVIOUR_RANGE_MAX_MM;
     pilot->behaviour = behaviour_step(pilot->behaviour, &senses);
     pilot->powers = drive_powers(pilot->behaviour.decision.motion);
 }
@@ -49,6 +50,7 @@ void pilot_report(const struct pilot *pilot, struct robot_status *status) {
     status->bot_mode = (uint8_t)decision->bot_mode;
     status->obstacle_mode = (uint8_t)decision->obstacle_mode;
     status->sensor_mode = (uint8_t)pilot->sensor_mode;
+    status->motor_hold = (uint8_t)pilot->input.hold;
     status->obstacle = decision->obstacle;
     status->go_left = decision->go_left;
     status->go_right = decision->go_right;

@@ -23,10 +23,12 @@
 #include "status.h"
 
 struct pilot_input {
-    uint16_t range_mm[BEHAVIOUR_SENSORS]; /* the newest reading; anything where there is none */
+    uint16_t range_mm[BEHAVIOUR_SENSORS]; /* the newest reading; anything where there is none. 0: no
+                                             sensor there, so nothing to shy away from */
     bool ever_read;                       /* whether there is one */
     uint64_t reading_age_ns;              /* its age; where there is none, time since the start */
     uint64_t period_ns;                   /* since the step before; 0 in the first */
+    enum motor_hold hold;                 /* but HOLD_NONE: motors to zero, mode waiting */
     bool stop;                            /* true: motors to zero, mode stopped */
 };
 

@@ -23,6 +23,7 @@ struct board {
     unsigned commands;
     unsigned stop_at; /* command at which the stop word is set, as a signal would */
     unsigned fail_at; /* command that fails */
+    unsigned hold_at; /* command that is held, as is every later one */
     struct drive_powers newest;
     bool ever_drove;
 };
@@ -46,8 +47,22 @@ static int made_up_motors(struct board *board, struct drive_powers powers) {
     return board->commands == board->fail_at ? -EIO : 0;
 }
 
-static const struct board_kind made_up = {
-    .name = "made-up", .read_sensors = made_up_read, .set_motors = made_up_motors};
+static enum motor_hold made_up_hold(struct board *board, uint64_t now_ns) {
+    assert_true(now_ns > 0);
+    return board->hold_at > 0 && board->commands + 1 >= board->hold_at ? HOLD_EMERGENCY_STOP
+                                                                       : HOLD_NONE;
+}
+
+static struct drive_geometry made_up_geometry(const struct board *board) {
+    (void)board;
+    return (struct drive_geometry){.wheel_circle_mm = 50, .top_speed_mm_s = 123};
+}
+
+static const struct board_kind made_up = {.name = "made-up",
+                                          .read_sensors = made_up_read,
+                                          .hold = made_up_hold,
+                                          .geometry = made_up_geometry,
+                                          .set_motors = made_up_motors};
 
 struct run {
     struct sensor sensor;
@@ -243,6 +258,27 @@ static void missed_deadlines_are_counted_not_made_up_for(void **state) {
     finish(&it);
 }
 
+static void what_the_board_holds_stands_still_in_the_same_tick(void **state) {
+    (void)state;
+    struct board board = {.hold_at = 4};
+    struct run run_;
+    run(&run_, &board, 8);
+    assert_int_equal(run_.result, 0);
+    assert_true(run_.loop.pilot.geometry.top_speed_mm_s == 123);
+    struct omni_stamp stamp;
+    struct robot_status status;
+    const int8_t zero[DRIVE_WHEELS] = {0};
+    while (next(&run_, &stamp, &status)) {
+        assert_int_equal(status.motor_hold, stamp.tick >= 4 ? HOLD_EMERGENCY_STOP : HOLD_NONE);
+        if (stamp.tick == 3)
+            assert_memory_not_equal(status.motor_power, zero, sizeof zero);
+        if (stamp.tick >= 4)
+            assert_memory_equal(status.motor_power, zero, sizeof zero);
+    }
+    assert_int_equal(stamp.tick, 8);
+    finish(&run_);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_so_many_ticks_the_last_one_stopped),
@@ -251,6 +287,7 @@ int main(void) {
         cmocka_unit_test(silent_sensors_keep_the_robot_where_it_is),
         cmocka_unit_test(an_overtaken_reading_is_not_forgotten),
         cmocka_unit_test(missed_deadlines_are_counted_not_made_up_for),
+        cmocka_unit_test(what_the_board_holds_stands_still_in_the_same_tick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

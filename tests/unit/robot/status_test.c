@@ -27,8 +27,8 @@ static const struct expected expected[] = {
     {"driver_silent", "u32", 1, ""},  {"sensors", "u16", 5, "mm"},
     {"motor_power", "i8", 3, "%"},    {"bot_mode", "enum", 1, ""},
     {"obstacle_mode", "enum", 1, ""}, {"sensor_mode", "enum", 1, ""},
-    {"obstacle", "bool", 1, ""},      {"go_left", "bool", 1, ""},
-    {"go_right", "bool", 1, ""},
+    {"motor_hold", "enum", 1, ""},    {"obstacle", "bool", 1, ""},
+    {"go_left", "bool", 1, ""},       {"go_right", "bool", 1, ""},
 };
 
 static void the_table_is_the_contract(void **state) {
@@ -127,6 +127,43 @@ static void position_is_reckoned_from_the_commands(void **state) {
     assert_true(status.heading == (float)there.heading);
 }
 
+static void a_robot_that_is_held_stands_still_and_says_why(void **state) {
+    (void)state;
+    struct pilot pilot = pilot_start(1);
+    struct pilot_input input = reading();
+    struct robot_status status;
+    memset(&status, 0, sizeof status);
+    pilot_step(&pilot, &input);
+    assert_true(pilot.powers.wheel[2] > 0);
+    input.hold = HOLD_OVERRUN;
+    pilot_step(&pilot, &input);
+    pilot_report(&pilot, &status);
+    for (int i = 0; i < DRIVE_WHEELS; i++)
+        assert_int_equal(status.motor_power[i], 0);
+    assert_int_equal(status.motor_hold, HOLD_OVERRUN);
+    assert_int_equal(status.bot_mode, BOT_WAITING);
+    assert_int_equal(status.sensor_mode, SENSOR_FRESH); /* it is not the sensors */
+    input.hold = HOLD_NONE;
+    pilot_step(&pilot, &input);
+    pilot_report(&pilot, &status);
+    assert_int_equal(status.motor_hold, HOLD_NONE);
+    assert_int_equal(status.bot_mode, BOT_WANDERING);
+    assert_true(status.motor_power[2] > 0);
+}
+
+static void where_there_is_no_sensor_nothing_is_in_the_way(void **state) {
+    (void)state;
+    struct pilot pilot = pilot_start(1);
+    struct pilot_input input = reading();
+    struct robot_status status;
+    memset(&status, 0, sizeof status);
+    memcpy(input.range_mm, (const uint16_t[]){0, 0, 3000, 0, 0}, sizeof input.range_mm);
+    pilot_step(&pilot, &input);
+    pilot_report(&pilot, &status);
+    assert_int_equal(status.obstacle_mode, OBSTACLE_CLEAR);
+    assert_int_equal(status.sensors[1], 0); /* and no range is made up */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_the_contract),
@@ -134,6 +171,8 @@ int main(void) {
         cmocka_unit_test(a_report_says_what_the_robot_knows),
         cmocka_unit_test(old_readings_are_not_shown_as_if_they_were_live),
         cmocka_unit_test(position_is_reckoned_from_the_commands),
+        cmocka_unit_test(a_robot_that_is_held_stands_still_and_says_why),
+        cmocka_unit_test(where_there_is_no_sensor_nothing_is_in_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
