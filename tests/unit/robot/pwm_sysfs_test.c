@@ -1,0 +1,127 @@
+/*
+ * The kernel's PWM through files, in a folder of the same shape: no PWM chip is needed, and none is
+ * simulated. What the kernel would refuse, and that it would make pwm1/ when "export" is written,
+ * these files do not know; the files that are there are written as the kernel wants them.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "robot/pwm_sysfs.h"
+
+static const char *const names[] = {"export", "pwm1/duty_cycle", "pwm1/enable", "pwm1/period"};
+
+enum { NAMES = sizeof names / sizeof names[0] };
+
+static void path_of(char path[128], const char *chip, const char *name) {
+    (void)snprintf(path, 128, "%s/%s", chip, name);
+}
+
+static int make_chip(void **state) {
+    static char chip[] = "/tmp/omni-pwm-XXXXXX";
+    char path[128];
+    (void)snprintf(chip, sizeof chip, "/tmp/omni-pwm-XXXXXX");
+    if (mkdtemp(chip) == NULL)
+        return -1;
+    path_of(path, chip, "pwm1");
+    if (mkdir(path, 0700) < 0)
+        return -1;
+    for (int i = 0; i < NAMES; i++) {
+        path_of(path, chip, names[i]);
+        FILE *file = fopen(path, "w");
+        if (file == NULL)
+            return -1;
+        (void)fclose(file);
+    }
+    *state = chip;
+    return 0;
+}
+
+static int remove_chip(void **state) {
+    char path[128];
+    for (int i = 0; i < NAMES; i++) {
+        path_of(path, *state, names[i]);
+        (void)unlink(path);
+    }
+    path_of(path, *state, "pwm1");
+    (void)rmdir(path);
+    return rmdir(*state);
+}
+
+/* The first line of a file: a shorter number leaves the rest of a longer one behind it, where the
+ * kernel's file would not. */
+static long number_in(const char *chip, const char *name) {
+    char path[128];
+    char text[32] = "";
+    path_of(path, chip, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    return strtol(text, NULL, 10);
+}
+
+static void a_channel_has_a_period_and_pulses(void **state) {
+    struct pwm_sysfs pwm;
+    struct omni_problem problem = {""};
+    if (pwm_sysfs_open(&pwm, *state, 1, 20000, &problem) < 0)
+        fail_msg("%s", problem.text);
+    assert_int_equal(number_in(*state, "pwm1/period"), 50000);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 0);
+    assert_int_equal(number_in(*state, "pwm1/enable"), 1);
+    assert_int_equal(pwm_sysfs_set(&pwm, -50), 0);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 25000);
+    assert_int_equal(pwm_sysfs_set(&pwm, 7), 0);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 3500);
+    assert_int_equal(pwm_sysfs_off(&pwm), 0);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 0);
+    assert_int_equal(pwm_sysfs_set(&pwm, 100), 0);
+    pwm_sysfs_close(&pwm);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 0);
+    assert_int_equal(number_in(*state, "pwm1/enable"), 0);
+}
+
+static void what_is_as_before_is_not_written(void **state) {
+    struct pwm_sysfs pwm;
+    char path[128];
+    assert_int_equal(pwm_sysfs_open(&pwm, *state, 1, 20000, NULL), 0);
+    assert_int_equal(pwm_sysfs_set(&pwm, 50), 0);
+    path_of(path, *state, "pwm1/duty_cycle");
+    assert_int_equal(truncate(path, 0), 0);
+    struct stat status;
+    assert_int_equal(pwm_sysfs_set(&pwm, 50), 0);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 0);
+    /* But "off" is, always: another process may have written. */
+    assert_int_equal(pwm_sysfs_set(&pwm, 0), 0);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(pwm_sysfs_off(&pwm), 0);
+    assert_int_equal(number_in(*state, "pwm1/duty_cycle"), 0);
+    pwm_sysfs_close(&pwm);
+}
+
+static void a_chip_that_is_not_there_is_named(void **state) {
+    (void)state;
+    struct pwm_sysfs pwm;
+    struct omni_problem problem = {""};
+    assert_int_equal(pwm_sysfs_open(&pwm, "/tmp/omni-no-pwmchip", 3, 20000, &problem), -ENOENT);
+    assert_non_null(strstr(problem.text, "/tmp/omni-no-pwmchip:3"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_channel_has_a_period_and_pulses, make_chip, remove_chip),
+        cmocka_unit_test_setup_teardown(what_is_as_before_is_not_written, make_chip, remove_chip),
+        cmocka_unit_test(a_chip_that_is_not_there_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
