@@ -15,6 +15,7 @@ VERSION  := 0.1.0
 
 CC       ?= cc
 PKG_CONFIG ?= pkg-config
+ROBOT_LIBRARIES := libgpiod inih
 LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile
 
 # Empty where a compiler that nobody here has tried must not stop a package from being built.
@@ -63,7 +64,9 @@ TARGET_LDFLAGS += $(LOADER)
 endif
 endif
 
-# Asked only when something of the observer is compiled.
+# Asked only when something of the robot, or of the observer, is compiled.
+ROBOT_CFLAGS   = $(shell $(ASK) $(PKG_CONFIG) --cflags $(ROBOT_LIBRARIES) | sed 's/-I/-isystem /g')
+ROBOT_LIBS     = $(shell $(ASK) $(PKG_CONFIG) --libs $(ROBOT_LIBRARIES))
 LIBRARY_CFLAGS = $(shell $(ASK) $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
 LIBRARY_LIBS   = $(shell $(ASK) $(PKG_CONFIG) --libs $(LIBRARIES))
 
@@ -174,6 +177,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni $(SYSROOT_MADE)
 	$(call say,compile,$<)
 	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+$(BUILD)/robot/%.o: EXTRA_CFLAGS = $(ROBOT_CFLAGS)
 $(BUILD)/observer/%.o $(BUILD)/tests/unit/observer/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
 $(BUILD)/robot/%.o $(BUILD)/observer/%.o: ALL_CPPFLAGS += -I.
 $(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -I.
@@ -194,7 +198,7 @@ $(call say,link,$@)
 $(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o %.a,$^)
 endef
 $(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
-	$(link) -lm -pthread
+	$(link) $(ROBOT_LIBS) -lm -pthread
 $(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(LIBRARY_LIBS) -lm -pthread
 $(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
@@ -224,7 +228,7 @@ $(BUILD)/tests/unit/shared/%_test: $(BUILD)/tests/unit/shared/%_test.o $(OMNI)
 $(BUILD)/tests/unit/service/%_test: $(BUILD)/tests/unit/service/%_test.o $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS)
 $(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
-	$(link) $(CMOCKA_LIBS) -lm -pthread
+	$(link) $(CMOCKA_LIBS) $(ROBOT_LIBS) -lm -pthread
 $(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm -pthread
 $(BUILD)/tests/programs/%: $(BUILD)/tests/programs/%.o $(OMNI)
@@ -254,11 +258,12 @@ $(BUILD)/bench/peers: $(BUILD)/bench/peers.o $(BUILD)/libbench.a $(OMNI)
 # ---- installing ------------------------------------------------------------------------------------
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(ROBOT) $(OBSERVER) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(OMNI) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(wildcard docs/man/*.5) $(DESTDIR)$(PREFIX)/share/man/man5
 	@$(MAKE) --no-print-directory install-driver-host
 
 # What omni-robot starts for drivers of that CPU; beside a robot of any other. The folder is the CPU's that it was made

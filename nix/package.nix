@@ -7,6 +7,8 @@
   alsa-lib,
   cjson,
   cmocka,
+  inih,
+  libgpiod,
   libmicrohttpd,
   libsndfile,
   libuv,
@@ -60,6 +62,8 @@ stdenv.mkDerivation {
   buildInputs = [
     alsa-lib
     cjson
+    inih
+    libgpiod
     libmicrohttpd
     libsndfile
     libuv

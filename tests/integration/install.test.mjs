@@ -40,7 +40,7 @@ test("make install puts everything below DESTDIR, and a program builds against i
   const image = join(place.directory, "image");
   await run("make", ["-C", ROOT, "install", `DESTDIR=${image}`, "PREFIX=/usr"]);
   for (const file of ["bin/omni-robot", "bin/omni-observer"]) await access(join(image, "usr", file), constants.X_OK);
-  for (const file of ["lib/libomni.a", "include/omni/publish.h", "share/man/man1/omni-observer.1", "share/man/man1/omni-robot.1"])
+  for (const file of ["lib/libomni.a", "include/omni/publish.h", "share/man/man1/omni-observer.1", "share/man/man1/omni-robot.1", "share/man/man5/omni-gpio.5"])
     await access(join(image, "usr", file));
   await assert.rejects(access(join(image, "usr/include/omni/atomics.h")), "what is inside stays inside");
   const [cpu] = await readdir(join(image, "usr/lib/omniscient"));

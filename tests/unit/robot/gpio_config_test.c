@@ -1,0 +1,204 @@
+/* The file that says what is wired where: what is read, what is refused, and how that is said. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "robot/gpio_config.h"
+
+#define MAN_PAGE "docs/man/omni-gpio.5"
+#define EXAMPLE  "examples/raspberry_pi.ini"
+
+#define BOARD "[board]\nchip = gpiochip0\n"
+#define MOTORS                                                                                     \
+    "[motor 60]\nforward = 0\nbackward = 1\npwm = 2\n"                                             \
+    "[motor 180]\nforward = 3\nbackward = 4\npwm = 5\n"                                            \
+    "[motor 300]\nforward = 6\nbackward = 7\npwm = 8\n"
+#define AHEAD "[sensor 0]\nswitch = 12\n"
+
+static int read_text(struct gpio_config *config, const char *text, struct omni_problem *problem) {
+    FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+    assert_non_null(file);
+    problem->text[0] = '\0';
+    int error = gpio_config_read(config, file, "robot.ini", problem);
+    (void)fclose(file);
+    return error;
+}
+
+static void what_is_left_out_has_a_default(void **state) {
+    (void)state;
+    struct gpio_config config;
+    struct omni_problem problem;
+    assert_int_equal(read_text(&config, BOARD MOTORS AHEAD, &problem), 0);
+    assert_string_equal(config.board.chip, "gpiochip0");
+    assert_false(config.board.emergency_stop.is_given);
+    assert_false(config.board.heartbeat.is_given);
+    assert_int_equal(config.board.overrun_limit_ms, 100);
+    assert_int_equal(config.board.software_pwm_hz, 100);
+    assert_int_equal(config.board.pwm_hz, 20000);
+    assert_int_equal(config.board.wheel_circle_mm, 100);
+    assert_int_equal(config.board.top_speed_mm_s, 400);
+    assert_int_equal(config.sensors[2].debounce_ms, 20);
+    assert_true(gpio_config_has_sensor(&config.sensors[2]));
+    assert_false(gpio_config_has_sensor(&config.sensors[1]));
+}
+
+static void everything_can_be_said(void **state) {
+    (void)state;
+    struct gpio_config config;
+    struct omni_problem problem;
+    const char *text =
+        "; a comment\n"
+        "[board]\nchip = pinctrl-bcm2711\nemergency_stop = 20 pull-up active-low\n"
+        "heartbeat = 21 ; toggled\noverrun_limit_ms = 50\nsoftware_pwm_hz=200\n"
+        "pwm_hz = 1000\nwheel_circle_mm = 85\ntop_speed_mm_s = 650\n"
+        "[motor 60]\nforward = 0 active-low\nbackward = 1\npwm = pwmchip0:1\n"
+        "[motor 180]\nforward = 3\nbackward = 4\npwm = /sys/x/pwm/pwmchip7:0\n"
+        "[motor 300]\nforward = 6\nbackward = 7\npwm = 8 active-low\n"
+        "# another\n[sensor -90]\ntrigger = 10\necho = 11 pull-down\ntrigger_us = 20\n"
+        "[sensor 0]\nswitch = 12 pull-up active-low\ndebounce_ms = 5\n";
+    if (read_text(&config, text, &problem) < 0)
+        fail_msg("%s", problem.text);
+    assert_int_equal(config.board.emergency_stop.wish.offset, 20);
+    assert_int_equal(config.board.emergency_stop.wish.bias, GPIO_BIAS_PULL_UP);
+    assert_true(config.board.emergency_stop.wish.active_low);
+    assert_int_equal(config.board.heartbeat.wish.offset, 21);
+    assert_int_equal(config.board.overrun_limit_ms, 50);
+    assert_int_equal(config.board.wheel_circle_mm, 85);
+    assert_true(config.motors[0].forward.wish.active_low);
+    assert_false(config.motors[0].backward.wish.active_low);
+    assert_string_equal(config.motors[0].pwm.chip, "/sys/class/pwm/pwmchip0");
+    assert_int_equal(config.motors[0].pwm.channel, 1);
+    assert_string_equal(config.motors[1].pwm.chip, "/sys/x/pwm/pwmchip7");
+    assert_int_equal(config.motors[1].pwm.channel, 0);
+    assert_int_equal(config.motors[2].pwm.line.wish.offset, 8);
+    assert_string_equal(config.motors[2].pwm.chip, "");
+    assert_int_equal(config.sensors[0].echo.wish.bias, GPIO_BIAS_PULL_DOWN);
+    assert_int_equal(config.sensors[0].trigger_us, 20);
+    assert_int_equal(config.sensors[2].debounce_ms, 5);
+    struct gpio_config_use uses[GPIO_CONFIG_LINES_MOST];
+    assert_int_equal(gpio_config_lines(&config, uses), 2 + 7 + 3);
+}
+
+/* Each with the words that the complaint must have. */
+static const struct refused {
+    const char *text;
+    const char *words;
+} refused[] = {
+    {MOTORS AHEAD, "[board] lacks chip"},
+    {BOARD AHEAD, "[motor 60] lacks forward"},
+    {BOARD "[motor 60]\nforward = 0\nbackward = 1\n" AHEAD, "[motor 60] lacks pwm"},
+    {BOARD MOTORS, "nothing looks ahead"},
+    {BOARD MOTORS "[sensor 45]\nswitch = 12\n", "nothing looks ahead"},
+    {BOARD MOTORS AHEAD "[sensor 30]\nswitch = 13\n",
+     "robot.ini:18: there is no section [sensor 30]"},
+    {BOARD MOTORS AHEAD "[sensor 45]\nswich = 13\n", "robot.ini:18: [sensor 45] has no swich"},
+    {BOARD "chip = gpiochip1\n" MOTORS AHEAD, "robot.ini:3: [board] chip is there twice"},
+    {BOARD "heartbeat = 21\n  22\n" MOTORS AHEAD, "robot.ini:4: [board] heartbeat is there twice"},
+    {BOARD "heartbeat\n" MOTORS AHEAD, "robot.ini:3: neither [section] nor key = value"},
+    {BOARD "heartbeat =\n" MOTORS AHEAD,
+     "robot.ini:3: [board] heartbeat = : wants a line's number"},
+    {BOARD "heartbeat = -1\n" MOTORS AHEAD, "wants a line's number"},
+    {BOARD "heartbeat = 99999999999999999999\n" MOTORS AHEAD, "wants a line's number"},
+    {BOARD "heartbeat = 21 pull-up\n" MOTORS AHEAD, "wants a line's number"}, /* an output */
+    {BOARD "heartbeat = 21 activelow\n" MOTORS AHEAD, "wants a line's number"},
+    {BOARD "heartbeat = 21x\n" MOTORS AHEAD, "wants a line's number"},
+    {BOARD "heartbeat = 5\n" MOTORS AHEAD, "line 5 is both [board] heartbeat and [motor 180] pwm"},
+    {BOARD "overrun_limit_ms = 4\n" MOTORS AHEAD, "a whole number from 5 to 2000"},
+    {BOARD "overrun_limit_ms = 2001\n" MOTORS AHEAD, "a whole number from 5 to 2000"},
+    {BOARD "overrun_limit_ms = 50 ms\n" MOTORS AHEAD, "a whole number from 5 to 2000"},
+    {BOARD MOTORS AHEAD "trigger = 13\n", "[sensor 0]: a sensor with an echo has both"},
+    {BOARD MOTORS AHEAD "trigger = 13\necho = 14\n", "[sensor 0]: it is a switch, or has an echo"},
+    {BOARD MOTORS AHEAD "[sensor 90]\ndebounce_ms = 5\n", "[sensor 90]: it has no sensor"},
+    {BOARD "[motor 60]\nforward = 0\nbackward = 1\npwm = pwmchip0\n",
+     "[motor 60] pwm = pwmchip0: wants"},
+    {BOARD "[motor 60]\nforward = 0\nbackward = 1\npwm = fan0:1\n",
+     "[motor 60] pwm = fan0:1: wants"},
+    {BOARD "[motor 60]\nforward = 0\nbackward = 1\npwm = pwmchip0:0\n"
+           "[motor 180]\nforward = 3\nbackward = 4\npwm = pwmchip0:0\n"
+           "[motor 300]\nforward = 6\nbackward = 7\npwm = pwmchip0:1\n" AHEAD,
+     "two motors have the PWM /sys/class/pwm/pwmchip0:0"},
+    {"\n", "[board] lacks chip"},
+};
+
+static void what_makes_no_sense_is_refused_with_its_place(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        const struct refused *one = &refused[i];
+        struct gpio_config config = {.board.chip = "untouched"};
+        struct omni_problem problem;
+        if (read_text(&config, one->text, &problem) != -EINVAL)
+            fail_msg("this was taken:\n%s", one->text);
+        if (strstr(problem.text, one->words) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", problem.text, one->words);
+        assert_string_equal(config.board.chip, "untouched");
+    }
+}
+
+static void a_line_that_is_too_long_is_refused(void **state) {
+    (void)state;
+    char text[1024] = BOARD MOTORS AHEAD ";";
+    struct gpio_config config;
+    struct omni_problem problem;
+    memset(text + strlen(text), 'x', 300);
+    assert_int_equal(read_text(&config, text, &problem), -EINVAL);
+    assert_non_null(strstr(problem.text, "robot.ini:17: the line is longer than"));
+}
+
+static void a_file_that_cannot_be_read_is_named(void **state) {
+    (void)state;
+    struct gpio_config config;
+    struct omni_problem problem;
+    assert_int_equal(gpio_config_load(&config, "/nowhere/robot.ini", &problem), -ENOENT);
+    assert_non_null(strstr(problem.text, "/nowhere/robot.ini"));
+    assert_int_equal(gpio_config_load(&config, "/", &problem), -EIO);
+}
+
+static void the_example_is_right(void **state) {
+    (void)state;
+    struct gpio_config config;
+    struct omni_problem problem;
+    if (gpio_config_load(&config, EXAMPLE, &problem) < 0)
+        fail_msg("%s", problem.text);
+    struct gpio_config_use uses[GPIO_CONFIG_LINES_MOST];
+    size_t count = gpio_config_lines(&config, uses);
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].wish->offset < 2 || uses[i].wish->offset > 27)
+            fail_msg("%s = %u is not on a Raspberry Pi's header", uses[i].what,
+                     uses[i].wish->offset);
+    }
+}
+
+static void the_manual_knows_every_key(void **state) {
+    (void)state;
+#define NAME(section, key, kind, member, preset, low, high) ".B " #key "\n",
+    static const char *const names[] = {GPIO_CONFIG_KEYS(NAME)};
+    static char page[32768];
+    FILE *file = fopen(MAN_PAGE, "r");
+    assert_non_null(file);
+    page[fread(page, 1, sizeof page - 1, file)] = '\0';
+    (void)fclose(file);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strstr(page, names[i]) == NULL)
+            fail_msg(MAN_PAGE " lacks %s", names[i]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_out_has_a_default),
+        cmocka_unit_test(everything_can_be_said),
+        cmocka_unit_test(what_makes_no_sense_is_refused_with_its_place),
+        cmocka_unit_test(a_line_that_is_too_long_is_refused),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+        cmocka_unit_test(the_example_is_right),
+        cmocka_unit_test(the_manual_knows_every_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
