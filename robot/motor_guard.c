@@ -1,0 +1,159 @@
+#include "motor_guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "complain.h"
+
+/* ---- the guard's own process ------------------------------------------------------------------- */
+
+static void close_all(const struct motor_guard_files *files) {
+    for (int i = 0; i < MOTOR_GUARD_FILES; i++) {
+        if ((files->open[i / 64] & UINT64_C(1) << (i % 64)) != 0)
+            (void)close(i);
+    }
+}
+
+static bool beat_is_missing(const struct mailbox *beats, uint64_t limit_ns, uint64_t *left_ns) {
+    uint64_t beat_ns = 0;
+    struct omni_time time;
+    *left_ns = limit_ns;
+    if (mailbox_newest(beats, &beat_ns, &time) < 0)
+        return false;
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns >= beat_ns + limit_ns)
+        return true;
+    *left_ns = beat_ns + limit_ns - now_ns;
+    return false;
+}
+
+/* Whether the robot is gone, after at most so long. */
+static bool robot_ended(int life, uint64_t wait_ns) {
+    struct pollfd end = {.fd = life, .events = POLLIN};
+    struct timespec wait = {.tv_sec = (time_t)(wait_ns / CLOCK_NS_A_SECOND),
+                            .tv_nsec = (long)(wait_ns % CLOCK_NS_A_SECOND)};
+    return ppoll(&end, 1, &wait, NULL) > 0;
+}
+
+/* While beats are missing it says "off" again and again: the loop may be just about to switch on. */
+static void watch(struct motor_guard_shared *shared, struct motors *motors, uint64_t limit_ns,
+                  int life) {
+    uint64_t wait_ns = limit_ns;
+    uint64_t offs = 0;
+    while (!robot_ended(life, wait_ns)) {
+        if (!beat_is_missing(&shared->beats, limit_ns, &wait_ns))
+            continue;
+        motors_off(motors);
+        offs++;
+        mailbox_put(&shared->offs, &offs, (struct omni_time){0});
+    }
+    motors_off(motors);
+}
+
+static _Noreturn void guard_motors(struct motor_guard_shared *shared, struct motors *motors,
+                                   uint64_t limit_ns, int life,
+                                   const struct motor_guard_files *before) {
+    close_all(before);
+    (void)setsid();
+    (void)prctl(PR_SET_NAME, "omni-guard");
+    /* Where it may: it has to act while the machine is short of memory, too. */
+    (void)mlockall(MCL_CURRENT);
+    watch(shared, motors, limit_ns, life);
+    _exit(0);
+}
+
+/* ---- the robot's side -------------------------------------------------------------------------- */
+
+void motor_guard_note(struct motor_guard_files *files) {
+    memset(files, 0, sizeof *files);
+    for (int i = 0; i < MOTOR_GUARD_FILES; i++) {
+        if (fcntl(i, F_GETFD) >= 0)
+            files->open[i / 64] |= UINT64_C(1) << (i % 64);
+    }
+}
+
+/* The guard inherits blocked signals: none may reach it with the robot's handlers. */
+static pid_t fork_without_signals(void) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t process = fork();
+    if (process != 0) {
+        int error = errno;
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        errno = error;
+    }
+    return process;
+}
+
+static int start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
+                 const struct motor_guard_files *before) {
+    int pipe_ends[2];
+    if (pipe2(pipe_ends, O_CLOEXEC) < 0)
+        return -errno;
+    guard->process = fork_without_signals();
+    if (guard->process == 0) {
+        (void)close(pipe_ends[1]);
+        guard_motors(guard->shared, motors, limit_ns, pipe_ends[0], before);
+    }
+    int error = guard->process < 0 ? -errno : 0;
+    (void)close(pipe_ends[0]);
+    if (error == 0)
+        guard->life = pipe_ends[1];
+    else
+        (void)close(pipe_ends[1]);
+    return error;
+}
+
+int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
+                      const struct motor_guard_files *before, struct omni_problem *problem) {
+    struct motor_guard_shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return complain(problem, -errno, "no memory for the motors' guard");
+    struct motor_guard made = {.shared = shared};
+    mailbox_init(&shared->beats, sizeof(uint64_t));
+    mailbox_init(&shared->offs, sizeof(uint64_t));
+    int error = start(&made, motors, limit_ns, before);
+    if (error < 0) {
+        (void)munmap(shared, sizeof *shared);
+        return complain(problem, error, "the process that guards the motors cannot be started: %s",
+                        strerror(-error));
+    }
+    *guard = made;
+    return 0;
+}
+
+void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns) {
+    mailbox_put(&guard->shared->beats, &now_ns, (struct omni_time){.monotonic_ns = now_ns});
+}
+
+bool motor_guard_acted(struct motor_guard *guard) {
+    uint64_t offs = guard->offs;
+    struct omni_time time;
+    (void)mailbox_newest(&guard->shared->offs, &offs, &time); /* none yet: it never did */
+    bool acted = offs != guard->offs;
+    guard->offs = offs;
+    return acted;
+}
+
+bool motor_guard_is_alive(const struct motor_guard *guard) {
+    struct pollfd end = {.fd = guard->life, .events = 0};
+    return poll(&end, 1, 0) <= 0 || (end.revents & POLLERR) == 0;
+}
+
+void motor_guard_stop(struct motor_guard *guard) {
+    (void)close(guard->life);
+    while (waitpid(guard->process, NULL, 0) < 0 && errno == EINTR) {
+    }
+    (void)munmap(guard->shared, sizeof *guard->shared);
+}

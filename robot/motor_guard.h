@@ -1,0 +1,82 @@
+/*
+ * motor_guard.h - a process that switches the motors off when the robot cannot
+ *
+ * Purpose
+ *   A robot that is killed leaves its lines as they were; what the kernel makes of them then is up
+ *   to the chip, and its PWM goes on for ever. And a loop that hangs holds them on. So a second
+ *   process holds the same lines: the kernel does not give them back while it lives. It switches
+ *   them off when the robot is gone, however it ended, and whenever no tick came for a while.
+ *
+ * Calling sequence
+ *     struct motor_guard_files before;
+ *     motor_guard_note(&before);            // what is open now is none of the guard's business
+ *     ... motors_open() ...
+ *     int error = motor_guard_start(&guard, &motors, limit_ns, &before, &problem);
+ *     each tick: motor_guard_beat(&guard, now_ns); if (!motor_guard_is_alive(&guard)) ... end ...
+ *     motor_guard_stop(&guard);             // then the motors may be closed
+ *
+ * Threads
+ *   Start it before there are others: it is a fork() that goes on in this program. What it costs the
+ *   loop is a copy in memory and a poll() a tick; it wakes once in limit_ns.
+ *
+ * Limits
+ *   It blocks all signals and is in a session of its own, so that neither Ctrl-C nor a service
+ *   manager's SIGTERM ends it before the robot. Who kills both with SIGKILL at once is left with what
+ *   the chip does.
+ */
+#ifndef ROBOT_MOTOR_GUARD_H
+#define ROBOT_MOTOR_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <omni/schema.h>
+
+#include "mailbox.h"
+#include "motors.h"
+
+#define MOTOR_GUARD_FILES 1024
+
+/* Descriptors that are open at some moment, one bit each. */
+struct motor_guard_files {
+    uint64_t open[MOTOR_GUARD_FILES / 64];
+};
+
+/* In memory that both processes have. */
+struct motor_guard_shared {
+    struct mailbox beats; /* from the robot: when its newest tick commanded the motors */
+    struct mailbox offs;  /* from the guard: how often it switched off because none came */
+};
+
+/* The members are the module's own. */
+struct motor_guard {
+    struct motor_guard_shared *shared;
+    uint64_t offs; /* how often it had switched off when it was asked last */
+    pid_t process;
+    int life; /* the end of a pipe: that it closes tells the guard that the robot is gone */
+};
+
+/* Notes what is open. The guard closes all of that, so that it keeps alive no lock, no pipe and no
+ * terminal of the robot's. */
+void motor_guard_note(struct motor_guard_files *files);
+
+/* Starts the guard of open motors. `limit_ns`: how long it waits for a beat, after the first one.
+ * Returns 0; -errno with a sentence in `problem`. */
+int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
+                      const struct motor_guard_files *before, struct omni_problem *problem);
+
+/* A tick commanded the motors at `now_ns` (CLOCK_MONOTONIC). */
+void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns);
+
+/* Whether it has switched the motors off since it was asked last, because no beat came: then what the
+ * robot believes of its lines is not so. */
+bool motor_guard_acted(struct motor_guard *guard);
+
+/* False where somebody has ended it. */
+bool motor_guard_is_alive(const struct motor_guard *guard);
+
+/* Ends the guard, which switches the motors off once more, and waits for it. */
+void motor_guard_stop(struct motor_guard *guard);
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * A robot in a process of its own whose motors are files (the kernel's PWM in a folder of the same
+ * shape), its guard, and what becomes of the motors when the robot ends, hangs, or goes on. On real
+ * lines: tests/vm/gpio.test.mjs.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "robot/clock.h"
+#include "robot/motor_guard.h"
+
+#define LIMIT_NS    (200 * CLOCK_NS_A_MILLISECOND)
+#define PATIENCE_NS (20 * CLOCK_NS_A_SECOND)
+
+struct scene {
+    char duty[64]; /* path of the file that tells how long the motor's pulse is */
+    pid_t robot;
+    pid_t guard;
+    int orders;  /* one byte each to the robot */
+    int answers; /* from it: the guard's process id, then a byte for each order */
+    int held;    /* readable when nobody holds the other end any more, which the robot lets go of */
+};
+
+/* ---- the robot's process ----------------------------------------------------------------------- */
+
+static void open_files(struct motors *motors, const char *duty) {
+    memset(motors, 0, sizeof *motors);
+    motors->bridge[1].has_pwm = true;
+    motors->bridge[1].pwm.period_ns = 1000;
+    motors->bridge[1].pwm.duty = open(duty, O_WRONLY | O_CLOEXEC);
+    motors->bridge[1].pwm.enable = open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+/* Orders: 'd' drive and beat, 'a' is the guard alive, 'o' did it switch off, 's' stop in order. */
+static void obey(struct motor_guard *guard, struct motors *motors, char order, int answers) {
+    char answer = order;
+    if (order == 'd') {
+        (void)pwm_sysfs_off(&motors->bridge[1].pwm); /* forgets what was written before */
+        (void)pwm_sysfs_set(&motors->bridge[1].pwm, 50);
+        motor_guard_beat(guard, clock_now_ns());
+    } else if (order == 'a') {
+        answer = motor_guard_is_alive(guard) ? 'y' : 'n';
+    } else if (order == 'o') {
+        answer = motor_guard_acted(guard) ? 'y' : 'n';
+    } else {
+        motor_guard_stop(guard);
+    }
+    (void)!write(answers, &answer, 1);
+}
+
+static _Noreturn void be_a_robot(const struct scene *scene, int orders, int answers, int held) {
+    struct motor_guard_files before;
+    static struct motors motors;
+    struct motor_guard guard;
+    motor_guard_note(&before);
+    open_files(&motors, scene->duty);
+    if (motor_guard_start(&guard, &motors, LIMIT_NS, &before, NULL) < 0)
+        _exit(1);
+    (void)close(held);
+    (void)!write(answers, &guard.process, sizeof guard.process);
+    for (char order; read(orders, &order, 1) == 1;)
+        obey(&guard, &motors, order, answers);
+    _exit(0);
+}
+
+/* ---- the test's -------------------------------------------------------------------------------- */
+
+static int raise_scene(void **state) {
+    static struct scene scene;
+    int orders[2];
+    int answers[2];
+    int held[2];
+    (void)snprintf(scene.duty, sizeof scene.duty, "/tmp/omni-guard-XXXXXX");
+    int file = mkstemp(scene.duty);
+    if (file < 0 || pipe2(orders, O_CLOEXEC) < 0 || pipe2(answers, O_CLOEXEC) < 0 ||
+        pipe2(held, O_CLOEXEC) < 0)
+        return -1;
+    (void)close(file);
+    scene.robot = fork();
+    if (scene.robot == 0) {
+        (void)close(orders[1]);
+        (void)close(answers[0]);
+        (void)close(held[0]);
+        be_a_robot(&scene, orders[0], answers[1], held[1]);
+    }
+    (void)close(orders[0]);
+    (void)close(answers[1]);
+    (void)close(held[1]);
+    scene.orders = orders[1];
+    scene.answers = answers[0];
+    scene.held = held[0];
+    *state = &scene;
+    return read(scene.answers, &scene.guard, sizeof scene.guard) == sizeof scene.guard ? 0 : -1;
+}
+
+static int strike_scene(void **state) {
+    struct scene *scene = *state;
+    if (scene->robot > 0) {
+        (void)kill(scene->robot, SIGKILL);
+        (void)waitpid(scene->robot, NULL, 0);
+    }
+    (void)close(scene->orders);
+    (void)close(scene->answers);
+    (void)close(scene->held);
+    return unlink(scene->duty);
+}
+
+static char order(const struct scene *scene, char what) {
+    char answer = 0;
+    assert_int_equal(write(scene->orders, &what, 1), 1);
+    assert_int_equal(read(scene->answers, &answer, 1), 1);
+    return answer;
+}
+
+static long duty(const struct scene *scene) {
+    char text[32] = "";
+    FILE *file = fopen(scene->duty, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    (void)fclose(file);
+    return strtol(text, NULL, 10);
+}
+
+static void wait_for_off(const struct scene *scene) {
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    while (duty(scene) != 0) {
+        assert_true(clock_now_ns() < end_ns);
+        (void)clock_sleep_until(clock_now_ns() + CLOCK_NS_A_MILLISECOND);
+    }
+}
+
+/* Whoever inherits it may be slow to collect it: that it has ended counts. */
+static void wait_until_gone(pid_t process) {
+    char path[64];
+    char life = 'R';
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
+    while (life != 'Z') {
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            return;
+        if (fscanf(file, "%*d (%*[^)]) %c", &life) != 1)
+            life = 'Z';
+        (void)fclose(file);
+        assert_true(clock_now_ns() < end_ns);
+    }
+}
+
+static void a_killed_robot_is_off(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(order(scene, 'd'), 'd');
+    assert_int_equal(kill(scene->robot, SIGKILL), 0);
+    wait_for_off(scene);
+    wait_until_gone(scene->guard);
+}
+
+/* While it is stopped nothing happens: so it is the guard, and nobody else. */
+static void it_is_the_guard_that_switches_off(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(kill(scene->guard, SIGSTOP), 0);
+    assert_int_equal(order(scene, 'd'), 'd');
+    assert_int_equal(kill(scene->robot, SIGKILL), 0);
+    assert_int_equal(waitpid(scene->robot, NULL, 0), scene->robot);
+    scene->robot = 0;
+    assert_int_equal(duty(scene), 500);
+    assert_int_equal(kill(scene->guard, SIGCONT), 0);
+    wait_for_off(scene);
+}
+
+static void a_robot_that_hangs_is_off_and_may_go_on(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(order(scene, 'o'), 'n');
+    assert_int_equal(order(scene, 'd'), 'd');
+    wait_for_off(scene);
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    while (order(scene, 'o') != 'y')
+        assert_true(clock_now_ns() < end_ns);
+    assert_int_equal(order(scene, 'a'), 'y');
+    assert_int_equal(order(scene, 'd'), 'd');
+    wait_for_off(scene);
+}
+
+static void a_dead_guard_is_noticed(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(order(scene, 'a'), 'y');
+    assert_int_equal(kill(scene->guard, SIGKILL), 0);
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    while (order(scene, 'a') != 'n')
+        assert_true(clock_now_ns() < end_ns);
+}
+
+/* Who sends such a signal to all processes of a service means the robot. */
+static void signals_do_not_end_it(void **state) {
+    struct scene *scene = *state;
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGALRM};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        assert_int_equal(kill(scene->guard, signals[i]), 0);
+    assert_int_equal(order(scene, 'd'), 'd');
+    wait_for_off(scene); /* so it has run since */
+    assert_int_equal(order(scene, 'a'), 'y');
+    assert_int_equal(getsid(scene->guard), scene->guard);
+    assert_int_equal(order(scene, 's'), 's');
+    wait_until_gone(scene->guard);
+}
+
+/* Somebody who waits for the robot's pipe to close must not wait for the guard. */
+static void it_holds_nothing_of_the_robots(void **state) {
+    struct scene *scene = *state;
+    struct pollfd end = {.fd = scene->held, .events = POLLIN};
+    assert_int_equal(poll(&end, 1, (int)(PATIENCE_NS / CLOCK_NS_A_MILLISECOND)), 1);
+    assert_true((end.revents & POLLHUP) != 0);
+    assert_int_equal(order(scene, 'a'), 'y');
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_killed_robot_is_off, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(it_is_the_guard_that_switches_off, raise_scene,
+                                        strike_scene),
+        cmocka_unit_test_setup_teardown(a_robot_that_hangs_is_off_and_may_go_on, raise_scene,
+                                        strike_scene),
+        cmocka_unit_test_setup_teardown(a_dead_guard_is_noticed, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(signals_do_not_end_it, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(it_holds_nothing_of_the_robots, raise_scene, strike_scene),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
