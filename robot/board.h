@@ -3,7 +3,8 @@
  *
  * Purpose
  *   Everything above this line is the same on every robot; everything below it is one file a board
- *   (board_sim.c: a simulated world; board_driver.c: a shared object of somebody else's). BOARDS
+ *   (board_sim.c: a simulated world; board_gpio.c: this machine's pins; board_driver.c: a shared
+ *   object of somebody else's). BOARDS
  *   lists them.
  *
  * Calling sequence
@@ -48,6 +49,7 @@ struct board_setup {
     uint64_t period_ns;        /* of the control loop */
     int priority;              /* SCHED_FIFO, of the board's own threads; 0: ordinary scheduling */
     const char *argument;      /* what follows the colon of --board KIND:ARGUMENT, or NULL */
+    const char *board_config;  /* path of a file about the board, or NULL */
     const char *driver_config; /* board_driver.c only, as these below: text for the driver */
     const char *driver_host;   /* the host program, or NULL: look for it */
     bool isolate_driver;       /* in a process of its own in any case */
@@ -105,7 +107,7 @@ struct board_kind {
 
 /* X(name, argument): struct board_kind board_<name>, in board_<name>.c; how its argument is written.
  * The first one is the default. */
-#define BOARDS(X) X(sim, "") X(driver, ":PATH.so")
+#define BOARDS(X) X(sim, "") X(gpio, "") X(driver, ":PATH.so")
 
 #define BOARDS_DECLARE_(name, argument) extern const struct board_kind board_##name;
 BOARDS(BOARDS_DECLARE_)

@@ -147,6 +147,7 @@ static int open_board(struct session *session) {
         .period_ns = period_ns(options),
         .priority = priority(options),
         .argument = session->board_argument,
+        .board_config = options->board_config,
         .driver_config = options->driver_config,
         .driver_host = options->driver_host,
         .isolate_driver = options->isolate_driver,

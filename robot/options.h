@@ -32,7 +32,10 @@
       "where the chances of the behaviour and of the simulated world begin")                       \
     X(text, name, "NAME", "robot", 0, 0, "name of the source that observers see")                  \
     X(text, board, "BOARD", "sim", 0, 0,                                                           \
-      "the hardware: sim, a simulated world; driver:PATH.so, a driver (docs/drivers.md)")          \
+      "the hardware: sim, a simulated world; gpio, this machine's pins; driver:PATH.so, a driver " \
+      "(docs/drivers.md)")                                                                         \
+    X(text, board_config, "FILE", NULL, 0, 0,                                                      \
+      "what is wired where, for --board gpio (man omni-gpio)")                                     \
     X(text, driver_config, "TEXT", "", 0, 0, "what the driver is told when it is opened")          \
     X(flag, isolate_driver, NULL, false, 0, 0,                                                     \
       "keep the driver in a process of its own, as one for another CPU is")                        \

@@ -48,7 +48,7 @@ struct pilot pilot_start(uint64_t seed);
 void pilot_step(struct pilot *pilot, const struct pilot_input *input);
 
 /* Fills every field but the loop's own (period, jitter, overruns, publish_cost) and the board's own
- * (driver_...). */
+ * (driver_..., pwm_jitter). */
 void pilot_report(const struct pilot *pilot, struct robot_status *status);
 
 #endif

@@ -54,7 +54,7 @@ test("other mistakes with drivers are told as well", options, async (t) => {
     [["--board", `driver:${place.directory}`], /^--board driver:\S+: this is a folder: name the driver's file in it, as in --board driver:PATH\.so\n$/],
     [["--board", `driver:${place.directory}/`], /: this is a folder: /],
     [["--board", "driver:/dev/null"], /^\/dev\/null is no ELF file: /],
-    [["--board", "sim:x"], /--board sim:x: no such board; there are: sim, driver:PATH\.so/],
+    [["--board", "sim:x"], /--board sim:x: no such board; there are: sim, gpio, driver:PATH\.so/],
     [["--board", recorder, "--lockstep"], /--lockstep: the board driver lives in real time/],
     [["--board", recorder, "--driver-host", "/nowhere/host"], /--driver-host: there is no program \/nowhere\/host/],
     [["--board", recorder, "--driver-host", driver("recorder")], /its host .* before it was open|cannot start/],

@@ -129,6 +129,8 @@ static void boards_are_found_by_name(void **state) {
     const char *argument = "untouched";
     assert_ptr_equal(board_find("sim", &argument), &board_sim);
     assert_null(argument);
+    assert_ptr_equal(board_find("gpio", &argument), &board_gpio);
+    assert_null(argument);
     assert_ptr_equal(board_find("driver:/a:b.so", &argument), &board_driver);
     assert_string_equal(argument, "/a:b.so");
     assert_ptr_equal(board_find("driver:", &argument), &board_driver);
@@ -139,7 +141,7 @@ static void boards_are_found_by_name(void **state) {
                                        "simm",    "sim:", "sim:x", "drive:x"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         assert_null(board_find(none[i], &argument));
-    assert_string_equal(BOARD_NAMES, "sim, driver:PATH.so");
+    assert_string_equal(BOARD_NAMES, "sim, gpio, driver:PATH.so");
 }
 
 /* Farthest change of the reading straight ahead within so many readings of the simulated board. */

@@ -24,11 +24,12 @@ static const struct expected expected[] = {
     {"position", "f32", 2, "mm"},     {"overruns", "u64", 1, ""},
     {"period", "u32", 1, "µs"},       {"jitter", "u32", 1, "µs"},
     {"publish_cost", "u32", 1, "ns"}, {"driver_restarts", "u32", 1, ""},
-    {"driver_silent", "u32", 1, ""},  {"sensors", "u16", 5, "mm"},
-    {"motor_power", "i8", 3, "%"},    {"bot_mode", "enum", 1, ""},
-    {"obstacle_mode", "enum", 1, ""}, {"sensor_mode", "enum", 1, ""},
-    {"motor_hold", "enum", 1, ""},    {"obstacle", "bool", 1, ""},
-    {"go_left", "bool", 1, ""},       {"go_right", "bool", 1, ""},
+    {"driver_silent", "u32", 1, ""},  {"pwm_jitter", "u32", 1, "µs"},
+    {"sensors", "u16", 5, "mm"},      {"motor_power", "i8", 3, "%"},
+    {"bot_mode", "enum", 1, ""},      {"obstacle_mode", "enum", 1, ""},
+    {"sensor_mode", "enum", 1, ""},   {"motor_hold", "enum", 1, ""},
+    {"obstacle", "bool", 1, ""},      {"go_left", "bool", 1, ""},
+    {"go_right", "bool", 1, ""},
 };
 
 static void the_table_is_the_contract(void **state) {

@@ -1,0 +1,217 @@
+/*
+ * board_gpio.c - the board of a robot with real pins: GPIO lines of this machine (docs/gpio.md)
+ *
+ * What moves, and what keeps it from moving, comes first: the motors' lines are taken switched off,
+ * then the guard starts, and only then all else.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "board.h"
+#include "clock.h"
+#include "complain.h"
+#include "gpio_config.h"
+#include "gpio_lines.h"
+#include "gpio_sensors.h"
+#include "motor_guard.h"
+#include "motors.h"
+#include "overrun.h"
+
+struct board {
+    struct motors motors; /* first: these two have cache lines of their own */
+    struct gpio_sensors sensors;
+    struct motor_guard guard;
+    struct gpio_chip *chip;
+    struct gpio_line *emergency_stop; /* NULL: there is none */
+    struct gpio_line *heartbeat;      /* NULL: there is none */
+    struct overrun overrun;
+    struct drive_geometry geometry;
+    bool stopped; /* by the emergency stop, for good */
+    bool beat;    /* what the heartbeat's line shows */
+};
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static int check_limit(const struct gpio_config *config, uint64_t period_ns,
+                       struct omni_problem *problem) {
+    uint64_t limit_ns = config->board.overrun_limit_ms * CLOCK_NS_A_MILLISECOND;
+    if (limit_ns >= 2 * period_ns)
+        return 0;
+    return complain(problem, -EINVAL,
+                    "overrun_limit_ms = %llu is less than two ticks: at least %llu is possible, or "
+                    "a higher --tick-hz",
+                    (unsigned long long)config->board.overrun_limit_ms,
+                    (unsigned long long)(2 * period_ns / CLOCK_NS_A_MILLISECOND));
+}
+
+static int check_offsets(const struct gpio_config *config, const struct gpio_chip *chip,
+                         struct omni_problem *problem) {
+    struct gpio_config_use uses[GPIO_CONFIG_LINES_MOST];
+    size_t count = gpio_config_lines(config, uses);
+    unsigned lines = gpio_chip_lines(chip);
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].wish->offset >= lines)
+            return complain(problem, -EINVAL, "%s = %u: %.60s has the lines 0 to %u", uses[i].what,
+                            uses[i].wish->offset, config->board.chip, lines - 1);
+    }
+    return 0;
+}
+
+static int open_motors(struct board *board, const struct gpio_config *config,
+                       const struct motor_guard_files *before, struct omni_problem *problem) {
+    int error = motors_open(&board->motors, board->chip, config, problem);
+    if (error < 0)
+        return error;
+    error =
+        motor_guard_start(&board->guard, &board->motors, board->overrun.limit_ns, before, problem);
+    if (error < 0)
+        motors_close(&board->motors);
+    return error;
+}
+
+static int open_wires(struct board *board, const struct gpio_config *config,
+                      struct omni_problem *problem) {
+    const struct gpio_config_board *wanted = &config->board;
+    int error = 0;
+    if (wanted->emergency_stop.is_given)
+        error = gpio_line_input(&board->emergency_stop, board->chip, &wanted->emergency_stop.wish,
+                                "omni-robot emergency stop", problem);
+    if (error == 0 && wanted->heartbeat.is_given)
+        error = gpio_line_output(&board->heartbeat, board->chip, &wanted->heartbeat.wish,
+                                 "omni-robot heartbeat", problem);
+    return error;
+}
+
+static int start_threads(struct board *board, const struct gpio_config *config, int priority,
+                         struct omni_problem *problem) {
+    int error = gpio_sensors_open(&board->sensors, board->chip, config, priority, problem);
+    if (error < 0)
+        return error;
+    error = motors_start(&board->motors, priority, board->overrun.limit_ns);
+    if (error == 0)
+        return 0;
+    gpio_sensors_close(&board->sensors);
+    return complain(problem, error, "the thread for software PWM cannot be started");
+}
+
+static int open_hardware(struct board *board, const struct gpio_config *config, int priority,
+                         struct omni_problem *problem) {
+    struct motor_guard_files before;
+    motor_guard_note(&before);
+    int error = gpio_chip_open(&board->chip, config->board.chip, problem);
+    if (error < 0)
+        return error;
+    error = check_offsets(config, board->chip, problem);
+    if (error < 0)
+        goto close_chip;
+    error = open_motors(board, config, &before, problem);
+    if (error < 0)
+        goto close_chip;
+    error = open_wires(board, config, problem);
+    if (error == 0)
+        error = start_threads(board, config, priority, problem);
+    if (error == 0)
+        return 0;
+    gpio_line_release(board->heartbeat);
+    gpio_line_release(board->emergency_stop);
+    motors_close(&board->motors);
+    motor_guard_stop(&board->guard);
+close_chip:
+    gpio_chip_close(board->chip);
+    return error;
+}
+
+static int gpio_open(struct board **board, const struct board_setup *setup,
+                     struct omni_problem *problem) {
+    struct gpio_config config;
+    if (setup->board_config == NULL)
+        return complain(problem, -EINVAL,
+                        "--board gpio needs to know what is wired where: --board-config FILE (man "
+                        "omni-gpio)");
+    int error = gpio_config_load(&config, setup->board_config, problem);
+    if (error == 0)
+        error = check_limit(&config, setup->period_ns, problem);
+    if (error < 0)
+        return error;
+    struct board *made = aligned_alloc(_Alignof(struct board), sizeof *made);
+    if (made == NULL)
+        return complain(problem, -ENOMEM, "no memory for a board");
+    *made = (struct board){
+        .overrun.limit_ns = config.board.overrun_limit_ms * CLOCK_NS_A_MILLISECOND,
+        .geometry.wheel_circle_mm = (double)config.board.wheel_circle_mm,
+        .geometry.top_speed_mm_s = (double)config.board.top_speed_mm_s,
+    };
+    error = open_hardware(made, &config, setup->priority, problem);
+    if (error < 0) {
+        free(made);
+        return error;
+    }
+    *board = made;
+    return 0;
+}
+
+/* ---- in the tick ------------------------------------------------------------------------------- */
+
+static int gpio_sense(struct board *board, struct board_reading *reading, uint64_t *read_ns) {
+    return gpio_sensors_newest(&board->sensors, reading, read_ns);
+}
+
+/* That somebody lets go of the button must not start the motors: it holds until the next start. A
+ * line that cannot be read any more is as good as pressed. */
+static enum motor_hold gpio_hold(struct board *board, uint64_t now_ns) {
+    bool late = overrun_tick(&board->overrun, now_ns, motor_guard_acted(&board->guard));
+    if (board->emergency_stop != NULL && gpio_line_get(board->emergency_stop) != 0)
+        board->stopped = true;
+    if (board->stopped)
+        return HOLD_EMERGENCY_STOP;
+    return late ? HOLD_OVERRUN : HOLD_NONE;
+}
+
+static int gpio_set_motors(struct board *board, struct drive_powers powers) {
+    uint64_t now_ns = clock_now_ns();
+    if (!motor_guard_is_alive(&board->guard)) {
+        motors_off(&board->motors);
+        return -ECHILD;
+    }
+    int error = motors_drive(&board->motors, powers, now_ns);
+    motor_guard_beat(&board->guard, now_ns);
+    board->beat = !board->beat;
+    if (error == 0 && board->heartbeat != NULL)
+        error = gpio_line_set(board->heartbeat, board->beat);
+    return error;
+}
+
+static struct drive_geometry gpio_geometry(const struct board *board) {
+    return board->geometry;
+}
+
+static void gpio_report(const struct board *board, struct robot_status *status) {
+    uint64_t jitter_us = motors_jitter_ns(&board->motors) / CLOCK_NS_A_MICROSECOND;
+    status->pwm_jitter = jitter_us < UINT32_MAX ? (uint32_t)jitter_us : UINT32_MAX;
+}
+
+/* The guard holds the motors' lines as long as we do: when both are gone, another may take them. */
+static void gpio_close(struct board *board) {
+    if (board == NULL)
+        return;
+    motors_off(&board->motors);
+    gpio_sensors_close(&board->sensors);
+    motors_close(&board->motors);
+    motor_guard_stop(&board->guard);
+    gpio_line_release(board->heartbeat);
+    gpio_line_release(board->emergency_stop);
+    gpio_chip_close(board->chip);
+    free(board);
+}
+
+const struct board_kind board_gpio = {
+    .name = "gpio",
+    .open = gpio_open,
+    .sense = gpio_sense,
+    .hold = gpio_hold,
+    .set_motors = gpio_set_motors,
+    .geometry = gpio_geometry,
+    .report = gpio_report,
+    .close = gpio_close,
+};
