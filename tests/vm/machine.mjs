@@ -87,32 +87,34 @@ done
 poweroff -f
 `;
 
-/** The project's programs for that CPU. */
-function programsOf(arch) {
-  const built = ["omni-robot", "omni-observer", "tests/programs/publisher", "tests/programs/reader", "bench/guest"]
+/** The project's programs for that CPU; some may be named that stand elsewhere. */
+function programsOf(arch, instead) {
+  const built = ["omni-robot", "omni-observer", "tests/programs/publisher", "tests/programs/reader", "tests/programs/gpio_world", "bench/guest"]
     .filter((name) => existsSync(join(ROOT, "build", arch, name)));
-  return [...built.map((name) => join(ROOT, "build", arch, name)), join(systemOf(arch), "usr/bin/strace")];
+  return [...built.map((name) => join(ROOT, instead[name] ?? `build/${arch}/${name}`)), join(systemOf(arch), "usr/bin/strace")];
 }
 
-export function librariesOf(arch) {
+export function librariesOf(arch, first = []) {
   const { triplet } = KINDS[arch];
-  const roots = [arch === OWN ? "/" : join(ROOT, "build/sysroot", arch), systemOf(arch)];
+  const roots = [...first.map((root) => join(ROOT, root)), arch === OWN ? "/" : join(ROOT, "build/sysroot", arch), systemOf(arch)];
   const folders = [`usr/lib/${triplet}`, `lib/${triplet}`, "lib64", "lib", "usr/local/lib"];
   return roots.flatMap((root) => folders.map((folder) => join(root, folder)));
 }
 
 const images = new Map();
 
-/** The initramfs of a CPU: the same for all machines of a test file. */
-function imageOf(arch) {
-  if (!images.has(arch)) {
+/** The initramfs of a CPU, with files of a test's own: the same for all machines of a test file. */
+function imageOf(arch, own, programs, sysroots) {
+  const key = JSON.stringify([arch, programs]);
+  if (!images.has(key)) {
     const files = new Map(["bin", "dev", "lib", "proc", "sys", "tmp"].map((name) => [name, undefined]));
     files.set("init", Buffer.from(INIT));
     files.set("bin/busybox", readFileSync(join(systemOf(arch), "bin/busybox")));
-    addPrograms(files, programsOf(arch), librariesOf(arch));
-    images.set(arch, pack(files));
+    addPrograms(files, programsOf(arch, programs), librariesOf(arch, sysroots));
+    for (const [name, bytes] of own) files.set(name, bytes);
+    images.set(key, pack(files));
   }
-  return images.get(arch);
+  return images.get(key);
 }
 
 class Machine {
@@ -200,9 +202,12 @@ class Machine {
 
 const started = new WeakMap(); // test → its machines
 
-/** A test with machines of these CPUs: skipped by name where there can be none, with their consoles where it fails. */
-export function machineTest(name, arches, body) {
-  const skip = arches.map(lacking).find(Boolean);
+/**
+ * A test with machines of these CPUs: skipped by name where there can be none, with their consoles where it fails.
+ * `lacks`: what else is missing, if something is.
+ */
+export function machineTest(name, arches, body, lacks = undefined) {
+  const skip = arches.map(lacking).find(Boolean) ?? lacks;
   test(name, { skip, timeout: 180_000 }, async (t) => {
     started.set(t, []);
     try {
@@ -228,12 +233,15 @@ function commandFor(arch, image, devices) {
 /**
  * Starts a machine and waits until it takes commands. `image`: its first file system, instead of the usual one.
  * @param {import("node:test").TestContext} t
+ * @param {{ arch?: string, devices?: string[], image?: Buffer, files?: Map<string, Buffer>, programs?: Record<string, string>, sysroots?: string[] }} [how]
+ *   files: by path without a leading slash; programs: paths of some in this project that are to be taken instead of build/ARCH's,
+ *   and sysroots: where their libraries are looked for first
  */
-export async function startMachine(t, { arch = OWN, devices = [], image: own } = {}) {
+export async function startMachine(t, { arch = OWN, devices = [], files = new Map(), programs = {}, sysroots = [], image: own } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "omni-vm-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const image = join(folder, "initramfs");
-  await writeFile(image, own ?? imageOf(arch));
+  await writeFile(image, own ?? imageOf(arch, files, programs, sysroots));
   const [program, ...words] = commandFor(arch, image, devices);
   const machine = new Machine(spawn(program, words, { stdio: ["pipe", "pipe", "pipe"] }), arch);
   t.after(() => machine.kill());

@@ -1,0 +1,228 @@
+// A robot on real kernel interfaces: GPIO lines of the kernel's gpio-sim in a virtual machine (AArch64, as in a Raspberry Pi).
+// The test is the world around it: it presses switches and answers triggers through the chip's sysfs, and reads there
+// what the robot's lines do, from outside the robot. There is no simulated PWM chip: the kernel's PWM is a folder of
+// plain files of the same shape here.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { machineTest, startMachine } from "./machine.mjs";
+
+const ARCH = "aarch64";
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MACHINES = join(ROOT, "build/vm");
+const MODULE = join(MACHINES, "gpio-sim", ARCH, "gpio-sim.ko");
+const LACKING = existsSync(MODULE) ? undefined : `there is no gpio-sim for its kernel (scripts/gpio-sim ${ARCH})`;
+
+/** Motors on the lines 0 to 8: forward, backward, PWM. */
+const MOTORS = [60, 180, 300].map((bearing, i) => `[motor ${bearing}]
+forward = ${3 * i}
+backward = ${3 * i + 1}
+pwm = ${3 * i + 2}
+`).join("");
+const BOARD = `[board]
+chip = gpio-sim
+overrun_limit_ms = 400
+emergency_stop = 20 active-low
+heartbeat = 21
+`;
+const SWITCH = "[sensor 0]\nswitch = 12 pull-up active-low\n";
+const ECHO = "[sensor 0]\ntrigger = 10\necho = 11\ntrigger_us = 1000\n";
+const KERNEL_PWM = MOTORS.replace("pwm = 2", "pwm = /tmp/pwm/pwmchip0:1");
+
+function moduleOf(name) {
+  const [kernel] = readdirSync(join(MACHINES, ARCH, "lib/modules"));
+  return readFileSync(join(MACHINES, ARCH, "lib/modules", kernel, name));
+}
+
+const FILES = () => new Map([
+  ["lib/gpio-sim.ko", readFileSync(MODULE)],
+  ["lib/configfs.ko", moduleOf("kernel/fs/configfs/configfs.ko")],
+  ["tmp/switch.ini", Buffer.from(BOARD + MOTORS + SWITCH)],
+  ["tmp/echo.ini", Buffer.from(BOARD + MOTORS + ECHO)],
+  ["tmp/pwm.ini", Buffer.from(BOARD + KERNEL_PWM + SWITCH)],
+]);
+
+// Words of shell for the machine. A line that is pulled up is a button that nobody presses; the switch's is pulled up by the
+// robot itself when it starts.
+const WORDS = `
+value() { read -r digit <$CHIP/sim_gpio$1/value; printf %s $digit; }
+values() { for line in "$@"; do value $line; done; }
+pull() { echo pull-$2 >$CHIP/sim_gpio$1/pull; }
+wheels() { values 0 1 3 4 6 7; }
+motors() { values 0 1 2 3 4 5 6 7 8; }
+off() { [ $(motors) = 000000000 ]; }
+stays_off() { for n in 1 2 3 4 5 6 7 8 9 10; do off || return 1; sleep 0.05; done; }
+ahead() { case $(wheels) in 01??10) ;; *) return 1 ;; esac; }
+turning() { case $(wheels) in 101010 | 010101) ;; *) return 1 ;; esac; }
+seen() { for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $2 ] && return; done; return 1; }
+guards() { ps -o pid,comm | awk '$2 == "omni-guard" { print $1 }'; }
+`;
+
+async function startWorld(t, suite) {
+  const other = `${ARCH}-${suite}`;
+  const elsewhere = suite ? { programs: { "omni-robot": `build/${other}/omni-robot` }, sysroots: [`build/sysroot/${other}`] } : {};
+  const machine = await startMachine(t, { arch: ARCH, files: FILES(), ...elsewhere });
+  await machine.must("insmod /lib/configfs.ko && insmod /lib/gpio-sim.ko");
+  await machine.must("mount -t configfs none /sys/kernel/config && mkdir -p /sys/kernel/config/gpio-sim/sim/bank");
+  await machine.must("cd /sys/kernel/config/gpio-sim/sim && echo 24 >bank/num_lines && echo gpio-sim >bank/label && echo 1 >live");
+  await machine.must("CHIP=/sys/devices/platform/$(cat dev_name)/$(cat bank/chip_name); cd /");
+  for (const word of WORDS.trim().split("\n")) await machine.must(word);
+  await machine.must("pull 20 up");
+  return machine;
+}
+
+/** Starts a robot and returns its process id there. */
+const startRobot = (machine, config, options = "") =>
+  machine.start("robot", `omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`);
+
+/**
+ * Does something that ends the robot, and waits for it; returns the exit code that the shell sees. In one line: busybox' shell
+ * forgets what it has read of the next one when a child of its own ends.
+ */
+const endBy = async (machine, pid, line) => (await machine.run(`${line}; wait ${pid}`)).code;
+
+/** Waits for a tick that matches: one that the ring still holds, or a coming one. */
+async function tick(machine, pattern) {
+  // Again and again: the first look may still be at the robot before.
+  await machine.until(`timeout 3 omni-observer dump robot | grep -m 1 '${pattern}' >/tmp/tick`);
+  return JSON.parse(await machine.must("cat /tmp/tick")).values;
+}
+
+async function end(machine, pid) {
+  assert.equal(await endBy(machine, pid, `kill ${pid}`), 0);
+  await machine.until('off && [ -z "$(guards)" ]');
+}
+
+const SUBTESTS = {
+  async "lines do what the status says, and are off at the end"(machine) {
+    await machine.must("off");
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.until("seen 2 1 && seen 2 0"); // PWM: a power between the two
+    await machine.until("seen 21 1 && seen 21 0"); // its heart beats
+    const { motor_power: powers, sensors } = await tick(machine, '"bot_mode":"wandering"');
+    assert.ok(powers[0] < 0 && powers[2] > 0, powers.join());
+    assert.deepEqual(sensors, [0, 0, 4000, 0, 0], "one sensor, which sees nothing");
+    await machine.must("pull 12 down");
+    await machine.until("turning");
+    assert.equal((await tick(machine, '"obstacle_mode":"turning"')).sensors[2], 20);
+    await machine.must("pull 12 up");
+    await machine.until("ahead");
+    await end(machine, pid);
+    assert.equal((await tick(machine, '"bot_mode":"stopped"')).motor_power.join(), "0,0,0");
+  },
+
+  async "killed or crashed at full speed: the guard switches the motors off"(machine) {
+    for (const signal of ["KILL", "SEGV", "ABRT"]) {
+      const pid = await startRobot(machine, "switch");
+      await machine.until("ahead");
+      assert.ok((await endBy(machine, pid, `kill -${signal} ${pid}`)) > 128, signal);
+      await machine.until('off && [ -z "$(guards)" ]');
+    }
+  },
+
+  async "the kernel does not give the lines back before the guard has switched them off"(machine) {
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.must(`guard=$(guards); kill -STOP $guard; kill -KILL ${pid}; wait ${pid}; ahead`);
+    const { code, text } = await machine.run("timeout 20 omni-robot --name other --board gpio --board-config /tmp/switch.ini 2>&1");
+    assert.equal(code, 2, text);
+    assert.match(text, /GPIO line 0 .*busy/);
+    await machine.must("ahead; kill -CONT $guard");
+    await machine.until("off");
+  },
+
+  async "a robot that loses its guard ends, with its motors off"(machine) {
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    assert.equal(await endBy(machine, pid, "kill -KILL $(guards)"), 1);
+    await machine.must("off");
+    assert.match(await machine.output("robot"), /refused the motors' powers/);
+  },
+
+  async "a loop that hangs: off while it does, and for a while after"(machine) {
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.must(`kill -STOP ${pid}`);
+    await machine.until("[ $(wheels) = 000000 ]");
+    await machine.must(`grep -q '^State:.T' /proc/${pid}/status`); // so it was not the robot
+    await machine.must(`kill -CONT ${pid}`);
+    const held = await tick(machine, '"motor_hold":"overrun"');
+    assert.deepEqual(held.motor_power, [0, 0, 0]);
+    assert.equal(held.bot_mode, "waiting");
+    await machine.until("ahead");
+    await end(machine, pid);
+  },
+
+  async "emergency stop: off at once, and until the robot starts anew"(machine) {
+    let pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.must("pull 20 down");
+    await machine.until("off");
+    const held = await tick(machine, '"motor_hold":"emergency stop"');
+    assert.deepEqual([held.motor_power, held.bot_mode], [[0, 0, 0], "waiting"]);
+    await machine.must("pull 20 up && stays_off");
+    await end(machine, pid);
+    await machine.must("pull 20 down");
+    pid = await startRobot(machine, "switch"); // pressed from the beginning
+    await tick(machine, '"motor_hold":"emergency stop"');
+    await machine.must("stays_off");
+    await end(machine, pid);
+    await machine.must("pull 20 up");
+  },
+
+  async "echoes become millimetres by the kernel's stamps; silence stops the robot"(machine) {
+    const pid = await startRobot(machine, "echo");
+    await tick(machine, '"sensor_mode":"silent"');
+    await machine.must("stays_off"); // it never saw anything
+    for (const mm of [300, 900]) {
+      const world = await machine.start("world", `exec gpio_world $CHIP 10 11 ${mm}`);
+      await machine.until(`[ $(wc -l </tmp/world.out) -ge 20 ]`);
+      const { sensors } = await tick(machine, mm < 500 ? '"sensors":\\[0,0,[2-4][0-9][0-9],0,0\\]' : '"sensors":\\[0,0,\\(8\\|9\\|1[0-9]\\)[0-9][0-9],0,0\\]');
+      await machine.must(`kill ${world}; wait ${world}; true`);
+      await tick(machine, '"sensor_mode":"silent"');
+      await machine.until("off");
+      const pulses = (await machine.output("world")).trim().split("\n").map((line) => line.split(" ").map(Number));
+      assert.ok(pulses.some(([least, most]) => least <= sensors[2] && sensors[2] <= most), `${sensors[2]} mm is a pulse of ${JSON.stringify(pulses)}`);
+    }
+    await machine.must("pull 11 up"); // a line that stays up is no free way, either
+    await machine.must("stays_off");
+    await machine.must("pull 11 down");
+    await end(machine, pid);
+  },
+
+  async "the kernel's PWM, as files: set, and set to zero by the guard of a killed robot"(machine) {
+    await machine.must("mkdir -p /tmp/pwm/pwmchip0/pwm1 && cd /tmp/pwm/pwmchip0 && touch export pwm1/duty_cycle pwm1/enable pwm1/period; cd /");
+    const duty = "[ $(head -n 1 /tmp/pwm/pwmchip0/pwm1/duty_cycle)";
+    const pid = await startRobot(machine, "pwm");
+    await machine.until(`ahead && ${duty} -gt 0 ]`);
+    assert.equal((await machine.must("cat /tmp/pwm/pwmchip0/pwm1/period")).trim(), "50000"); // 20 kHz
+    await machine.must(`kill -KILL ${pid}; wait ${pid}; true`);
+    await machine.until(`off && ${duty} = 0 ]`);
+  },
+};
+
+/** Its two generations: 1.6 is Debian 12's, 2 is Debian 13's. */
+const GENERATIONS = { "this Debian's libgpiod": undefined, "trixie's libgpiod": "trixie" };
+
+for (const [generation, suite] of Object.entries(GENERATIONS)) {
+  const place = `build/${ARCH}-${suite}/omni-robot`;
+  const lacks = LACKING ?? (suite && !existsSync(join(ROOT, place)) ? `nothing is built of ${place}` : undefined);
+  const body = async (t) => {
+    const machine = await startWorld(t, suite);
+    for (const [name, part] of Object.entries(SUBTESTS)) {
+      await t.test(name, async () => {
+        try {
+          await part(machine);
+        } finally {
+          // Whatever failed is not the next one's trouble.
+          if (machine.isRunning) await machine.run("for one in $(pidof omni-robot gpio_world); do kill -9 $one; wait $one; done; pull 20 up; pull 12 up; pull 11 down");
+        }
+      });
+    }
+  };
+  machineTest(`a robot on GPIO lines, with ${generation}`, [ARCH], body, lacks);
+}
