@@ -47,7 +47,8 @@ $(if $(TRIPLET),,$(error ARCH=$(ARCH): write one of $(shell awk '!/^\#/ { print 
 SYSROOT ?= $(CURDIR)/build/sysroot/$(PLACE)
 ifneq ($(SYSROOT),)
 SYSROOT_MADE := $(SYSROOT)/.made-of
-TARGET_FLAGS := --sysroot=$(SYSROOT)
+# The headers by name: a cross compiler has some of its own, of its own release of Debian, and would take these first.
+TARGET_FLAGS := --sysroot=$(SYSROOT) -isystem $(SYSROOT)/usr/include/$(TRIPLET) -isystem $(SYSROOT)/usr/include
 # Before the compiler's own: they may belong to another release of Debian.
 TARGET_LDFLAGS = -B$(SYSROOT)/usr/lib/$(TRIPLET) -L$(SYSROOT)/usr/lib/$(TRIPLET)
 ASK := env PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig:$(SYSROOT)/usr/share/pkgconfig
