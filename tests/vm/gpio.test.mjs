@@ -147,7 +147,7 @@ const SUBTESTS = {
     const pid = await startRobot(machine, "switch");
     await machine.until("ahead");
     await machine.must(`kill -STOP ${pid}`);
-    await machine.until("[ $(wheels) = 000000 ]");
+    await machine.until("off");
     await machine.must(`grep -q '^State:.T' /proc/${pid}/status`); // so it was not the robot
     await machine.must(`kill -CONT ${pid}`);
     const held = await tick(machine, '"motor_hold":"overrun"');
