@@ -1,5 +1,6 @@
 #include "motor_guard.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -58,12 +59,27 @@ static void watch(struct motor_guard_shared *shared, struct motors *motors, uint
     motors_off(motors);
 }
 
+/* So that who ends all that is called omni-robot (pidof, killall) does not end the guard as well: that
+ * is what glibc's pointer to argv[0] is good for. Both names are equally long. */
+static void take_its_own_name(void) {
+    static const char robot[] = "omni-robot";
+    static const char guard[] = "omni-guard";
+    static_assert(sizeof robot == sizeof guard, "one name fits where the other was");
+    size_t length = strlen(program_invocation_name);
+    (void)prctl(PR_SET_NAME, guard);
+    if (length < strlen(robot))
+        return;
+    char *end = program_invocation_name + length - strlen(robot);
+    if (strcmp(end, robot) == 0)
+        memcpy(end, guard, sizeof guard);
+}
+
 static _Noreturn void guard_motors(struct motor_guard_shared *shared, struct motors *motors,
                                    uint64_t limit_ns, int life,
                                    const struct motor_guard_files *before) {
     close_all(before);
     (void)setsid();
-    (void)prctl(PR_SET_NAME, "omni-guard");
+    take_its_own_name();
     /* Where it may: it has to act while the machine is short of memory, too. */
     (void)mlockall(MCL_CURRENT);
     watch(shared, motors, limit_ns, life);

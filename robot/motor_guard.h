@@ -20,8 +20,8 @@
  *   loop is a copy in memory and a poll() a tick; it wakes once in limit_ns.
  *
  * Limits
- *   It blocks all signals and is in a session of its own, so that neither Ctrl-C nor a service
- *   manager's SIGTERM ends it before the robot. Who kills both with SIGKILL at once is left with what
+ *   It blocks all signals, is in a session of its own, and is called omni-guard, so that neither Ctrl-C
+ *   nor a service manager's SIGTERM nor "killall omni-robot" ends it before the robot. Who kills both with SIGKILL at once is left with what
  *   the chip does.
  */
 #ifndef ROBOT_MOTOR_GUARD_H

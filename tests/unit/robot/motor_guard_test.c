@@ -201,6 +201,21 @@ static void a_dead_guard_is_noticed(void **state) {
         assert_true(clock_now_ns() < end_ns);
 }
 
+/* The name by which killall and the like know a process. */
+static void it_has_a_name_of_its_own(void **state) {
+    struct scene *scene = *state;
+    char path[64];
+    char name[32] = "";
+    assert_int_equal(order(scene, 'd'), 'd');
+    wait_for_off(scene); /* so it has run by now */
+    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)scene->guard);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(name, sizeof name, file));
+    (void)fclose(file);
+    assert_string_equal(name, "omni-guard\n");
+}
+
 /* Who sends such a signal to all processes of a service means the robot. */
 static void signals_do_not_end_it(void **state) {
     struct scene *scene = *state;
@@ -232,6 +247,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_robot_that_hangs_is_off_and_may_go_on, raise_scene,
                                         strike_scene),
         cmocka_unit_test_setup_teardown(a_dead_guard_is_noticed, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(it_has_a_name_of_its_own, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(signals_do_not_end_it, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(it_holds_nothing_of_the_robots, raise_scene, strike_scene),
     };
