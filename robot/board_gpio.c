@@ -29,6 +29,7 @@ struct board {
     struct drive_geometry geometry;
     bool stopped; /* by the emergency stop, for good */
     bool beat;    /* what the heartbeat's line shows */
+    bool mourned; /* it was told that the guard is gone */
 };
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -172,6 +173,12 @@ static int gpio_set_motors(struct board *board, struct drive_powers powers) {
     uint64_t now_ns = clock_now_ns();
     if (!motor_guard_is_alive(&board->guard)) {
         motors_off(&board->motors);
+        if (!board->mourned)
+            (void)fputs(
+                "The process that guards the motors (omni-guard) is gone; without it nothing "
+                "is driven.\n",
+                stderr);
+        board->mourned = true;
         return -ECHILD;
     }
     int error = motors_drive(&board->motors, powers, now_ns);

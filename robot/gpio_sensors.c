@@ -140,6 +140,9 @@ static bool listen_until(struct gpio_sensors *sensors, uint64_t end_ns) {
         for (int i = 0; i < BEHAVIOUR_SENSORS; i++) {
             if ((files[i + 1].revents & POLLIN) != 0)
                 closed = take_edges(&sensors->sensor[i]) || closed;
+            /* A chip that was pulled out would be reported again and again. */
+            if ((files[i + 1].revents & ~POLLIN) != 0)
+                files[i + 1].fd = -1;
         }
         if (closed)
             put_reading(sensors);

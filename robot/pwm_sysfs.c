@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,6 +55,20 @@ static int export_channel(const char *chip, const char *folder, unsigned channel
     return error == -EBUSY ? 0 : error; /* somebody else was quicker */
 }
 
+/* Where it is turned round, a pulse of length 0 is full power. */
+static bool is_inversed(const char *folder) {
+    char path[PATH_MAX];
+    char text[16] = "";
+    (void)snprintf(path, sizeof path, "%s/polarity", folder);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    bool inversed =
+        read(file, text, sizeof text - 1) > 0 && strncmp(text, "inversed", strlen("inversed")) == 0;
+    (void)close(file);
+    return inversed;
+}
+
 /* The pulse first: a period that is shorter than the pulse is refused. */
 static int prepare(struct pwm_sysfs *pwm, const char *folder) {
     char path[PATH_MAX];
@@ -74,6 +89,8 @@ static int open_channel(struct pwm_sysfs *pwm, const char *chip, unsigned channe
     char path[PATH_MAX];
     (void)snprintf(folder, sizeof folder, "%s/pwm%u", chip, channel);
     int error = export_channel(chip, folder, channel);
+    if (error == 0 && is_inversed(folder))
+        error = -ENOTSUP;
     if (error < 0)
         return error;
     (void)snprintf(path, sizeof path, "%s/duty_cycle", folder);
@@ -95,14 +112,19 @@ close_duty:
     return error;
 }
 
+static const char *hint(int error) {
+    if (error == -ENOENT)
+        return "; on a Raspberry Pi: dtoverlay=pwm-2chan";
+    return error == -ENOTSUP ? "; its file polarity says inversed" : "";
+}
+
 int pwm_sysfs_open(struct pwm_sysfs *pwm, const char *chip, unsigned channel, uint64_t hz,
                    struct omni_problem *problem) {
     struct pwm_sysfs made = {.period_ns = CLOCK_NS_A_SECOND / hz};
     int error = open_channel(&made, chip, channel);
     if (error < 0)
         return complain(problem, error, "PWM %.100s:%u at %llu Hz: %s%s", chip, channel,
-                        (unsigned long long)hz, strerror(-error),
-                        error == -ENOENT ? "; on a Raspberry Pi: dtoverlay=pwm-2chan" : "");
+                        (unsigned long long)hz, strerror(-error), hint(error));
     *pwm = made;
     return 0;
 }

@@ -140,7 +140,7 @@ const SUBTESTS = {
     await machine.until("ahead");
     assert.equal(await endBy(machine, pid, "kill -KILL $(guards)"), 1);
     await machine.must("off");
-    assert.match(await machine.output("robot"), /refused the motors' powers/);
+    assert.match(await machine.output("robot"), /The process that guards the motors .* is gone/);
   },
 
   async "a loop that hangs: off while it does, and for a while after"(machine) {

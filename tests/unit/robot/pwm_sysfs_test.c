@@ -18,7 +18,8 @@
 
 #include "robot/pwm_sysfs.h"
 
-static const char *const names[] = {"export", "pwm1/duty_cycle", "pwm1/enable", "pwm1/period"};
+static const char *const names[] = {"export", "pwm1/duty_cycle", "pwm1/enable", "pwm1/period",
+                                    "pwm1/polarity"};
 
 enum { NAMES = sizeof names / sizeof names[0] };
 
@@ -109,6 +110,23 @@ static void what_is_as_before_is_not_written(void **state) {
     pwm_sysfs_close(&pwm);
 }
 
+static void a_channel_that_is_turned_round_is_not_touched(void **state) {
+    struct pwm_sysfs pwm;
+    struct omni_problem problem = {""};
+    struct stat status;
+    char path[128];
+    path_of(path, *state, "pwm1/polarity");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("inversed\n", file) >= 0);
+    (void)fclose(file);
+    assert_int_equal(pwm_sysfs_open(&pwm, *state, 1, 20000, &problem), -ENOTSUP);
+    assert_non_null(strstr(problem.text, "inversed"));
+    path_of(path, *state, "pwm1/enable");
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 0);
+}
+
 static void a_chip_that_is_not_there_is_named(void **state) {
     (void)state;
     struct pwm_sysfs pwm;
@@ -121,6 +139,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_channel_has_a_period_and_pulses, make_chip, remove_chip),
         cmocka_unit_test_setup_teardown(what_is_as_before_is_not_written, make_chip, remove_chip),
+        cmocka_unit_test_setup_teardown(a_channel_that_is_turned_round_is_not_touched, make_chip,
+                                        remove_chip),
         cmocka_unit_test(a_chip_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
