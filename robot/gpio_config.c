@@ -229,6 +229,8 @@ static int refuse_value(struct reading *reading, const struct section *section,
 static int take(void *context, const char *title, const char *name, const char *value) {
     struct reading *reading = context;
     const struct section *section = find_section(title);
+    if (title[0] == '\0')
+        return refuse(reading, "%.40s stands before the first [section]", name);
     if (section == NULL)
         return refuse(reading,
                       "there is no section [%.40s]; there are [board], [motor 60], [motor 180], "
@@ -395,9 +397,11 @@ int gpio_config_read(struct gpio_config *config, FILE *file, const char *name,
     int line = ini_parse_stream(next_line, &reading, take, &reading);
     if (ferror(file))
         return complain(problem, -EIO, "%.100s cannot be read", name);
-    if (reading.is_refused)
+    /* inih goes on where it does not understand: the first mistake is the one to tell. */
+    bool understood = line == 0 || (reading.is_refused && line >= reading.line);
+    if (reading.is_refused && understood)
         return complain(problem, -EINVAL, "%s", reading.problem.text);
-    if (line != 0)
+    if (!understood)
         return complain(problem, -EINVAL, "%.100s:%d: neither [section] nor key = value", name,
                         line);
     int error = check_all_given(&reading, problem);

@@ -125,6 +125,8 @@ static int tick(struct loop *loop, bool last) {
     if (error < 0)
         return end_by(loop, LOOP_END_BOARD, error);
     publish(loop, time);
+    if (loop->settings.watchdog != NULL)
+        watchdog_feed(loop->settings.watchdog, time.monotonic_ns);
     return 0;
 }
 

@@ -41,6 +41,7 @@
 #include "pilot.h"
 #include "sensor.h"
 #include "service/notify.h"
+#include "watchdog.h"
 
 struct loop_settings {
     uint64_t period_ns;
@@ -50,6 +51,7 @@ struct loop_settings {
     struct board *board;
     const struct sensor *sensor; /* in lockstep, or where the board has sense(): NULL */
     struct lockstep *lockstep;   /* NULL: real time */
+    struct watchdog *watchdog;   /* fed in every tick; NULL: there is none */
     struct omni_publisher *publisher;
     struct notify *notify; /* told of the first tick, fed by those that follow; NULL: nobody */
     const volatile sig_atomic_t *stop; /* set by a signal handler of this thread */

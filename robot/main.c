@@ -22,6 +22,7 @@
 #include "service/say.h"
 #include "status.h"
 #include "vigil.h"
+#include "watchdog.h"
 
 enum { EXIT_STOPPED = 0, EXIT_BROKEN = 1, EXIT_REFUSED = 2 };
 
@@ -58,6 +59,7 @@ struct session {
     struct omni_publisher *publisher;
     struct lockstep lockstep;
     struct notify notify;
+    struct watchdog watchdog;
     struct board *board;
     struct loop loop;
 };
@@ -249,6 +251,7 @@ static int run_loop(struct session *session) {
         .board = session->board,
         .sensor = has_sensor_thread(session) ? &session->sensor : NULL,
         .lockstep = options->lockstep ? &session->lockstep : NULL,
+        .watchdog = &session->watchdog,
         .publisher = session->publisher,
         .notify = &session->notify,
         .stop = &stop,
@@ -263,6 +266,16 @@ static int run_loop(struct session *session) {
     explain_end(session, error);
     report_end(session);
     return error < 0 ? EXIT_BROKEN : EXIT_STOPPED;
+}
+
+/* The machine's watchdog bites from here on: what opens and closes the board may take its time. */
+static int run_watched(struct session *session) {
+    struct omni_problem problem;
+    if (watchdog_open(&session->watchdog, session->options->watchdog, &problem) < 0)
+        return refuse(problem.text);
+    int status = run_loop(session);
+    watchdog_close(&session->watchdog);
+    return status;
 }
 
 static int start_sensor(struct session *session) {
@@ -296,7 +309,7 @@ static int run(struct session *session) {
     omni_publisher_beat(session->publisher);
     status = enter_cpu(session);
     if (status == 0)
-        status = run_loop(session);
+        status = run_watched(session);
     if (has_sensor_thread(session))
         sensor_stop(&session->sensor);
 close_board:
@@ -359,6 +372,9 @@ int main(int argc, char **argv) {
     if (options.lockstep && options.realtime)
         return refuse("--lockstep and --realtime exclude each other: in lockstep time is "
                       "simulated, and each tick waits for its consumer; leave one of them out");
+    if (options.lockstep && options.watchdog != NULL)
+        return refuse("--lockstep and --watchdog exclude each other: each tick waits for its "
+                      "consumer, and the watchdog does not; leave one of them out");
     catch_signals();
     int status = enter_realtime(&session);
     return status != 0 ? status : run(&session);

@@ -55,6 +55,8 @@
       "real-time scheduling (SCHED_FIFO) and locked memory; needs permission")                     \
     X(flag, self_test, NULL, false, 0, 0,                                                          \
       "say what this machine can give --realtime, and what to type where something is missing")    \
+    X(text, watchdog, "DEVICE", NULL, 0, 0,                                                        \
+      "feed this watchdog of the machine's (/dev/watchdog) from the loop: where it hangs, reset")  \
     X(flag, help, NULL, false, 0, 0, "show this and exit")                                         \
     X(flag, version, NULL, false, 0, 0, "show the version and exit")
 /* clang-format on */

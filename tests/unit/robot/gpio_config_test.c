@@ -125,6 +125,10 @@ static const struct refused {
            "[motor 300]\nforward = 6\nbackward = 7\npwm = pwmchip0:1\n" AHEAD,
      "two motors have the PWM /sys/class/pwm/pwmchip0:0"},
     {"\n", "[board] lacks chip"},
+    {"chip = gpiochip0\n" BOARD MOTORS AHEAD,
+     "robot.ini:1: chip stands before the first [section]"},
+    {BOARD "nonsense\ncolour = red\n" MOTORS AHEAD,
+     "robot.ini:3: neither [section] nor key = value"},
 };
 
 static void what_makes_no_sense_is_refused_with_its_place(void **state) {

@@ -265,7 +265,7 @@ static void a_killed_ones_place_is_free_at_once(void **state) {
 static void mistakes_end_with_one_line_and_2(void **state) {
     (void)state;
     static const struct {
-        const char *words[3];
+        const char *words[7];
         const char *said;
     } mistakes[] = {
         {{"--frobnicate"}, "--frobnicate"},
@@ -273,6 +273,14 @@ static void mistakes_end_with_one_line_and_2(void **state) {
         {{"--board", "toaster"}, "there are: sim"},
         {{"--name", "a/b"}, "a/b"},
         {{"--directory", "/nonexistent"}, "/nonexistent"},
+        {{"--name", "two", "--board", "gpio"}, "--board-config FILE"},
+        {{"--name", "two", "--board", "gpio", "--board-config", "/nonexistent"},
+         "--board-config /nonexistent: No"},
+        {{"--name", "two", "--board", "gpio", "--board-config", "LICENSE"},
+         "LICENSE:1: neither [section] nor key"},
+        {{"--name", "two", "--watchdog", "/nonexistent"}, "--watchdog /nonexistent: No"},
+        {{"--name", "two", "--watchdog", "/nonexistent", "--lockstep"},
+         "--lockstep and --watchdog exclude each other"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         struct process robot = start(mistakes[i].words);

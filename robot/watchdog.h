@@ -1,0 +1,47 @@
+/*
+ * watchdog.h - the machine's watchdog, which sees whether the control loop ticks
+ *
+ * Purpose
+ *   A watchdog that a thread of its own feeds proves that this thread runs. This one is fed by the
+ *   loop itself, within the tick, a few times in its time-out: where ticks stop, it resets the
+ *   computer (--watchdog /dev/watchdog). The service manager's is service/notify.h's.
+ *
+ * Calling sequence
+ *     struct watchdog watchdog;
+ *     int error = watchdog_open(&watchdog, "/dev/watchdog", &problem);   // NULL: there is none
+ *     each tick: watchdog_feed(&watchdog, now_ns);
+ *     watchdog_close(&watchdog);                  // it is told to let go
+ *
+ * Failure
+ *   Feeding never fails: a watchdog that gets no food does what it is there for. It keeps running
+ *   when the program ends without watchdog_close().
+ */
+#ifndef ROBOT_WATCHDOG_H
+#define ROBOT_WATCHDOG_H
+
+#include <stdint.h>
+
+#include <omni/schema.h>
+
+/* Where it does not say how patient it is. */
+#define WATCHDOG_PATIENCE_S 4
+
+/* The members are the module's own. */
+struct watchdog {
+    int device;           /* -1: none */
+    uint64_t interval_ns; /* between two feedings */
+    uint64_t fed_ns;
+};
+
+/* Opens the watchdog, which bites from now on. `device` NULL: none, and the other calls do nothing.
+ * Returns 0; -errno with a sentence in `problem`. */
+int watchdog_open(struct watchdog *watchdog, const char *device, struct omni_problem *problem);
+
+/* A tick took place at `now_ns` (CLOCK_MONOTONIC). One system call when it is time, else none;
+ * never blocks. */
+void watchdog_feed(struct watchdog *watchdog, uint64_t now_ns);
+
+/* Tells it to let go. */
+void watchdog_close(struct watchdog *watchdog);
+
+#endif
