@@ -100,12 +100,18 @@ static void line_off(struct gpio_line *line) {
         (void)gpio_line_set(line, false);
 }
 
+/* The lines for software PWM are the thread's, where there is one: it is told. In another process,
+ * which has none, they are set. */
 void motors_off(struct motors *motors) {
+    static const int8_t zero[DRIVE_WHEELS];
+    if (motors->has_thread)
+        pwm_thread_set(&motors->thread, zero, clock_now_ns());
     for (int i = 0; i < DRIVE_WHEELS; i++) {
         struct bridge *bridge = &motors->bridge[i];
         line_off(bridge->forward);
         line_off(bridge->backward);
-        line_off(bridge->pwm_line);
+        if (!motors->has_thread)
+            line_off(bridge->pwm_line);
         if (bridge->has_pwm)
             (void)pwm_sysfs_off(&bridge->pwm);
     }

@@ -56,7 +56,7 @@ int motors_start(struct motors *motors, int priority, uint64_t stale_ns);
  * the lines. Returns 0; else -errno, all off as far as that goes. */
 int motors_drive(struct motors *motors, struct drive_powers powers, uint64_t now_ns);
 
-/* Everything off, as far as it goes. */
+/* Everything off, as far as it goes: directions at once, software PWM within a period. */
 void motors_off(struct motors *motors);
 
 /* The worst lateness of an edge of the software PWM; 0 without one. */
