@@ -46,7 +46,8 @@ void echo_level(struct echo *echo, bool is_high) {
 }
 
 void echo_slot_ends(struct echo *echo, uint64_t now_ns) {
-    if (echo->waits && echo->rose_ns != 0 && echo->is_high)
+    bool goes_on = echo->rose_ns != 0 && echo->is_high;
+    if (echo->waits && goes_on && now_ns - echo->rose_ns >= ECHO_REACH_NS)
         answer(echo, ECHO_RANGE_MAX_MM, now_ns);
     echo->waits = false;
 }

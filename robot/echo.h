@@ -23,8 +23,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The time for one answer: sound needs 23.3 ms for 4 m and back. */
-#define ECHO_SLOT_NS 25000000u
+/* A pulse that is as long comes from 4 m away. */
+#define ECHO_REACH_NS 23324000u
+
+/* The time for one answer; sensors raise their line up to a millisecond or two after the trigger. */
+#define ECHO_SLOT_NS 26000000u
 
 #define ECHO_RANGE_MIN_MM 20
 #define ECHO_RANGE_MAX_MM 4000
@@ -53,7 +56,9 @@ void echo_edge(struct echo *echo, bool rising, uint64_t at_ns);
 /* The line is so, whatever edges were seen: some may have been lost. */
 void echo_level(struct echo *echo, bool is_high);
 
-/* The time for the answer is over. A pulse that still goes on means: nothing within reach. */
+/* The time for the answer is over. A pulse that still goes on, and is long enough, means: nothing
+ * within reach. Before, all edges must have been told, and echo_level(): a pulse whose end nobody has
+ * told yet looks like one that goes on. */
 void echo_slot_ends(struct echo *echo, uint64_t now_ns);
 
 #endif

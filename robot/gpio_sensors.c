@@ -113,16 +113,43 @@ static void slot_begins(struct gpio_sensors *sensors, int group) {
     }
 }
 
+/* What the edges said comes first: they are all told by now, or lost. */
 static void slot_ends(struct gpio_sensors *sensors, int group) {
-    uint64_t now_ns = clock_now_ns();
     for (int i = 0; i < BEHAVIOUR_SENSORS; i++) {
-        if (is_in_group(i, group))
-            echo_slot_ends(&sensors->sensor[i].echo, now_ns);
+        struct gpio_sensor *sensor = &sensors->sensor[i];
+        if (!is_echo(sensor) || !is_in_group(i, group))
+            continue;
+        look(sensor);
+        echo_slot_ends(&sensor->echo, clock_now_ns());
     }
     put_reading(sensors);
 }
 
-/* Waits for edges until then. Returns false where the thread shall end. */
+/* Waits for edges, at most so long, and takes those that are there. Returns how many lines had some;
+ * -ECANCELED where the thread shall end. */
+static int listen_once(struct gpio_sensors *sensors, struct pollfd files[BEHAVIOUR_SENSORS + 1],
+                       uint64_t wait_ns) {
+    struct timespec wait = {.tv_nsec = (long)wait_ns};
+    int count = ppoll(files, BEHAVIOUR_SENSORS + 1, &wait, NULL);
+    if (count <= 0)
+        return 0;
+    if (files[0].revents != 0)
+        return -ECANCELED;
+    bool closed = false;
+    for (int i = 0; i < BEHAVIOUR_SENSORS; i++) {
+        if ((files[i + 1].revents & POLLIN) != 0)
+            closed = take_edges(&sensors->sensor[i]) || closed;
+        /* A chip that was pulled out would be reported again and again. */
+        if ((files[i + 1].revents & ~POLLIN) != 0)
+            files[i + 1].fd = -1;
+    }
+    if (closed)
+        put_reading(sensors);
+    return count;
+}
+
+/* Listens until then; however late that gets, what has arrived is taken. Returns false where the
+ * thread shall end. */
 static bool listen_until(struct gpio_sensors *sensors, uint64_t end_ns) {
     struct pollfd files[BEHAVIOUR_SENSORS + 1] = {{.fd = sensors->stop[0], .events = POLLIN}};
     for (int i = 0; i < BEHAVIOUR_SENSORS; i++) {
@@ -130,33 +157,24 @@ static bool listen_until(struct gpio_sensors *sensors, uint64_t end_ns) {
         files[i + 1].fd = input != NULL ? gpio_line_descriptor(input) : -1;
         files[i + 1].events = POLLIN;
     }
-    for (uint64_t now_ns; (now_ns = clock_now_ns()) < end_ns;) {
-        struct timespec wait = {.tv_nsec = (long)(end_ns - now_ns)};
-        if (ppoll(files, BEHAVIOUR_SENSORS + 1, &wait, NULL) <= 0)
-            continue;
-        if (files[0].revents != 0)
+    for (;;) {
+        uint64_t now_ns = clock_now_ns();
+        int count = listen_once(sensors, files, now_ns < end_ns ? end_ns - now_ns : 0);
+        if (count < 0)
             return false;
-        bool closed = false;
-        for (int i = 0; i < BEHAVIOUR_SENSORS; i++) {
-            if ((files[i + 1].revents & POLLIN) != 0)
-                closed = take_edges(&sensors->sensor[i]) || closed;
-            /* A chip that was pulled out would be reported again and again. */
-            if ((files[i + 1].revents & ~POLLIN) != 0)
-                files[i + 1].fd = -1;
-        }
-        if (closed)
-            put_reading(sensors);
+        /* A line that chatters without end must not keep it here. */
+        if (now_ns >= end_ns && (count == 0 || now_ns - end_ns > ECHO_SLOT_NS))
+            return true;
     }
-    return true;
 }
 
 static void *sense_for_ever(void *argument) {
     struct gpio_sensors *sensors = argument;
     bool goes_on = true;
     for (int group = 0; goes_on; group = (group + 1) % GROUPS) {
-        uint64_t start_ns = clock_now_ns();
         slot_begins(sensors, group);
-        goes_on = listen_until(sensors, start_ns + ECHO_SLOT_NS);
+        /* From here on: whoever was triggered last has the whole time, too. */
+        goes_on = listen_until(sensors, clock_now_ns() + ECHO_SLOT_NS);
         slot_ends(sensors, group);
     }
     return NULL;

@@ -65,6 +65,27 @@ static void a_pulse_that_goes_on_means_nothing_within_reach(void **state) {
     assert_true(echo_may_trigger(&echo));
 }
 
+/* The trigger came late, or the sensor is slow: too early to tell. */
+static void a_pulse_that_has_only_begun_means_nothing(void **state) {
+    (void)state;
+    struct echo echo = {0};
+    echo_triggered(&echo, 100 * MS);
+    echo_edge(&echo, true, 110 * MS);
+    echo_slot_ends(&echo, 126 * MS);
+    assert_int_equal(echo.answered_ns, 0);
+}
+
+/* Its end was lost: the level tells. */
+static void a_pulse_that_has_ended_does_not_go_on(void **state) {
+    (void)state;
+    struct echo echo = {0};
+    echo_triggered(&echo, 100 * MS);
+    echo_edge(&echo, true, 101 * MS);
+    echo_level(&echo, false);
+    echo_slot_ends(&echo, 126 * MS);
+    assert_int_equal(echo.answered_ns, 0);
+}
+
 static void a_line_that_stays_up_is_silence(void **state) {
     (void)state;
     struct echo echo = {0};
@@ -109,6 +130,8 @@ int main(void) {
         cmocka_unit_test(a_pulse_after_the_trigger_is_an_answer),
         cmocka_unit_test(no_pulse_is_no_answer),
         cmocka_unit_test(a_pulse_that_goes_on_means_nothing_within_reach),
+        cmocka_unit_test(a_pulse_that_has_only_begun_means_nothing),
+        cmocka_unit_test(a_pulse_that_has_ended_does_not_go_on),
         cmocka_unit_test(a_line_that_stays_up_is_silence),
         cmocka_unit_test(what_nobody_asked_for_is_not_believed),
         cmocka_unit_test(edges_from_before_the_trigger_do_not_count),
