@@ -86,8 +86,8 @@ struct board_kind {
     int (*step)(struct board *board, uint64_t ns, struct board_reading *reading);
 
     /* Why the motors have to stand still, whatever the behaviour wants. Asked once a tick, in the
-     * loop's thread, before set_motors(); `now_ns` is when the tick began. Never blocks. NULL: for no
-     * reason, ever. */
+     * loop's thread, before set_motors(); `now_ns` is when the tick began. Never blocks. NULL: for
+     * no reason, ever. */
     enum motor_hold (*hold)(struct board *board, uint64_t now_ns);
 
     /* Commands the motors. Never blocks; beside sense(), it may take the rest of what that may.

@@ -32,7 +32,7 @@ struct board {
     bool mourned; /* it was told that the guard is gone */
 };
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int check_limit(const struct gpio_config *config, uint64_t period_ns,
                        struct omni_problem *problem) {
@@ -152,7 +152,7 @@ static int gpio_open(struct board **board, const struct board_setup *setup,
     return 0;
 }
 
-/* ---- in the tick ------------------------------------------------------------------------------- */
+/* ---- in the tick ----------------------------------------------------------------------------- */
 
 static int gpio_sense(struct board *board, struct board_reading *reading, uint64_t *read_ns) {
     return gpio_sensors_newest(&board->sensors, reading, read_ns);

@@ -59,8 +59,8 @@ struct drive_powers drive_powers(struct drive_motion motion);
  * is 0. */
 struct drive_motion drive_motion(const double power[DRIVE_WHEELS]);
 
-/* Where `pose` of a robot of that size is after its wheels turned so for `seconds` without slipping. Exact for small turns
- * (the chord of the arc is taken in its middle heading). */
+/* Where `pose` of a robot of that size is after its wheels turned so for `seconds` without
+ * slipping. Exact for small turns (the chord of the arc is taken in its middle heading). */
 struct drive_pose drive_advance(struct drive_pose pose, struct drive_geometry geometry,
                                 const double power[DRIVE_WHEELS], double seconds);
 

@@ -3,13 +3,14 @@
  *
  * Purpose
  *   The sensor sends a cry when it is triggered, raises its echo line, and lowers it when the echo
- *   is back: the pulse is as long as the sound was under way. Where nothing answers, it is very long
- *   (38 ms, up to 200 ms with some). A sensor that is broken or unplugged gives no pulse at all, or
- *   a line that stays up: that is silence, and must not look like free way.
+ *   is back: the pulse is as long as the sound was under way. Where nothing answers, it is very
+ *   long (38 ms, up to 200 ms with some). A sensor that is broken or unplugged gives no pulse at
+ *   all, or a line that stays up: that is silence, and must not look like free way.
  *
  * Calling sequence
  *     struct echo echo = {0};
- *     if (echo_may_trigger(&echo)) { ... pulse the trigger line ...; echo_triggered(&echo, now_ns); }
+ *     if (echo_may_trigger(&echo))
+ *         echo_triggered(&echo, now_ns), then a pulse on the trigger line
  *     each edge of the echo line, in order:   echo_edge(&echo, rising, at_ns);
  *     when ECHO_SLOT_NS have passed since the trigger: echo_slot_ends(&echo, now_ns);
  *     then echo.answered_ns (0: never) and echo.range_mm say what is known.
@@ -26,7 +27,7 @@
 /* A pulse that is as long comes from 4 m away. */
 #define ECHO_REACH_NS 23324000u
 
-/* The time for one answer; sensors raise their line up to a millisecond or two after the trigger. */
+/* The time for one answer; sensors raise their line up to 2 ms after the trigger. */
 #define ECHO_SLOT_NS 26000000u
 
 #define ECHO_RANGE_MIN_MM 20
@@ -57,8 +58,8 @@ void echo_edge(struct echo *echo, bool rising, uint64_t at_ns);
 void echo_level(struct echo *echo, bool is_high);
 
 /* The time for the answer is over. A pulse that still goes on, and is long enough, means: nothing
- * within reach. Before, all edges must have been told, and echo_level(): a pulse whose end nobody has
- * told yet looks like one that goes on. */
+ * within reach. Before, all edges must have been told, and echo_level(): a pulse whose end nobody
+ * has told yet looks like one that goes on. */
 void echo_slot_ends(struct echo *echo, uint64_t now_ns);
 
 #endif

@@ -24,7 +24,7 @@ struct key {
     enum section_kind section;
 };
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static int set_text(void *member, const struct key *key, const char *text) {
     (void)key;
@@ -147,7 +147,7 @@ enum { KEYS = sizeof keys / sizeof keys[0] };
 
 static_assert(KEYS <= 32, "a section's keys fit into a word");
 
-/* ---- sections ---------------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 #define SECTION(title_, kind_, member_)                                                            \
     { .title = (title_), .offset = offsetof(struct gpio_config, member_), .kind = SECTION_##kind_ }
@@ -190,7 +190,7 @@ static void *member_of(struct gpio_config *config, const struct section *section
     return (char *)config + section->offset + key->offset;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct reading {
     struct gpio_config config;
@@ -272,7 +272,7 @@ static void preset(struct gpio_config *config) {
     }
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static const char *missing_key(const struct reading *reading, int section) {
     for (int k = 0; k < KEYS; k++) {

@@ -82,7 +82,8 @@ struct gpio_config {
 
 /* X(section, key, kind, member, default, low, high)
  *   section   board, motor, sensor: of struct gpio_config_<section>
- *   kind      text, number, output, input, pwm; a default of NULL: must be given; "": may be left out */
+ *   kind      text, number, output, input, pwm; a default of NULL: must be given; "": need not
+ *   be */
 /* clang-format off */
 #define GPIO_CONFIG_KEYS(X)                                                                        \
     X(board,  chip,             text,   chip,             NULL,  0, 0)                             \

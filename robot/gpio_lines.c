@@ -17,7 +17,7 @@ struct gpio_chip {
     struct gpiod_chip *chip;
 };
 
-/* ---- what differs between the generations ------------------------------------------------------ */
+/* ---- what differs between the generations ---------------------------------------------------- */
 
 /* Only the first one has it. */
 #ifdef GPIOD_LINE_BULK_MAX_LINES
@@ -185,7 +185,7 @@ static void give_back(struct gpio_line *line) {
 
 #endif
 
-/* ---- chips ------------------------------------------------------------------------------------- */
+/* ---- chips ----------------------------------------------------------------------------------- */
 
 static struct gpiod_chip *open_by_label(const char *label) {
     struct gpiod_chip *found = NULL;
@@ -246,7 +246,7 @@ void gpio_chip_close(struct gpio_chip *chip) {
     free(chip);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static int open_line(struct gpio_line **line, struct gpio_chip *chip, const struct gpio_wish *wish,
                      const char *user, bool output, struct omni_problem *problem) {

@@ -20,8 +20,8 @@
  *   gives it back when both are gone.
  *
  * Failure
- *   -errno; where there is a `problem`, it has a sentence. What a line does when it is given back is
- *   the chip's own affair: some keep the value, most make it an input.
+ *   -errno; where there is a `problem`, it has a sentence. What a line does when it is given back
+ *   is the chip's own affair: some keep the value, most make it an input.
  */
 #ifndef ROBOT_GPIO_LINES_H
 #define ROBOT_GPIO_LINES_H

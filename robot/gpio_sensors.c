@@ -23,7 +23,7 @@ static bool is_echo(const struct gpio_sensor *sensor) {
     return sensor->trigger != NULL;
 }
 
-/* ---- a reading --------------------------------------------------------------------------------- */
+/* ---- a reading ------------------------------------------------------------------------------- */
 
 static uint16_t range_of(const struct gpio_sensor *sensor, uint64_t now_ns) {
     if (sensor->input == NULL)
@@ -55,7 +55,7 @@ static void put_reading(struct gpio_sensors *sensors) {
     mailbox_put(&sensors->newest, &reading, time);
 }
 
-/* ---- edges ------------------------------------------------------------------------------------- */
+/* ---- edges ----------------------------------------------------------------------------------- */
 
 /* Returns whether a switch has just closed. */
 static bool saw_edge(struct gpio_sensor *sensor, const struct gpio_edge *edge) {
@@ -88,7 +88,7 @@ static void look(struct gpio_sensor *sensor) {
         debounce_saw(&sensor->contact, level != 0, clock_now_ns());
 }
 
-/* ---- slots ------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 /* The pulse is short: sleeping would make it many times as long. */
 static void trigger(struct gpio_sensor *sensor) {
@@ -125,8 +125,8 @@ static void slot_ends(struct gpio_sensors *sensors, int group) {
     put_reading(sensors);
 }
 
-/* Waits for edges, at most so long, and takes those that are there. Returns how many lines had some;
- * -ECANCELED where the thread shall end. */
+/* Waits for edges, at most so long, and takes those that are there. Returns how many lines had
+ * some; -ECANCELED where the thread shall end. */
 static int listen_once(struct gpio_sensors *sensors, struct pollfd files[BEHAVIOUR_SENSORS + 1],
                        uint64_t wait_ns) {
     struct timespec wait = {.tv_nsec = (long)wait_ns};
@@ -180,7 +180,7 @@ static void *sense_for_ever(void *argument) {
     return NULL;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int open_sensor(struct gpio_sensor *sensor, struct gpio_chip *chip,
                        const struct gpio_config_sensor *config, struct omni_problem *problem) {

@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "complain.h"
 
-/* ---- the guard's own process ------------------------------------------------------------------- */
+/* ---- the guard's own process ----------------------------------------------------------------- */
 
 static void close_all(const struct motor_guard_files *files) {
     for (int i = 0; i < MOTOR_GUARD_FILES; i++) {
@@ -44,7 +44,7 @@ static bool robot_ended(int life, uint64_t wait_ns) {
     return ppoll(&end, 1, &wait, NULL) > 0;
 }
 
-/* While beats are missing it says "off" again and again: the loop may be just about to switch on. */
+/* While beats are missing it says "off" again and again: the loop may be about to switch on. */
 static void watch(struct motor_guard_shared *shared, struct motors *motors, uint64_t limit_ns,
                   int life) {
     uint64_t wait_ns = limit_ns;
@@ -59,8 +59,8 @@ static void watch(struct motor_guard_shared *shared, struct motors *motors, uint
     motors_off(motors);
 }
 
-/* So that who ends all that is called omni-robot (pidof, killall) does not end the guard as well: that
- * is what glibc's pointer to argv[0] is good for. Both names are equally long. */
+/* So that who ends all that is called omni-robot (pidof, killall) does not end the guard as well:
+ * that is what glibc's pointer to argv[0] is good for. Both names are equally long. */
 static void take_its_own_name(void) {
     static const char robot[] = "omni-robot";
     static const char guard[] = "omni-guard";
@@ -86,7 +86,7 @@ static _Noreturn void guard_motors(struct motor_guard_shared *shared, struct mot
     _exit(0);
 }
 
-/* ---- the robot's side -------------------------------------------------------------------------- */
+/* ---- the robot's side ------------------------------------------------------------------------ */
 
 void motor_guard_note(struct motor_guard_files *files) {
     memset(files, 0, sizeof *files);

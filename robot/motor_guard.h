@@ -16,13 +16,13 @@
  *     motor_guard_stop(&guard);             // then the motors may be closed
  *
  * Threads
- *   Start it before there are others: it is a fork() that goes on in this program. What it costs the
- *   loop is a copy in memory and a poll() a tick; it wakes once in limit_ns.
+ *   Start it before there are others: it is a fork() that goes on in this program. What it costs
+ *   the loop is a copy in memory and a poll() a tick; it wakes once in limit_ns.
  *
  * Limits
- *   It blocks all signals, is in a session of its own, and is called omni-guard, so that neither Ctrl-C
- *   nor a service manager's SIGTERM nor "killall omni-robot" ends it before the robot. Who kills both with SIGKILL at once is left with what
- *   the chip does.
+ *   It blocks all signals, is in a session of its own, and is called omni-guard, so that neither
+ *   Ctrl-C nor a service manager's SIGTERM nor "killall omni-robot" ends it before the robot. Who
+ *   kills both with SIGKILL at once is left with what the chip does.
  */
 #ifndef ROBOT_MOTOR_GUARD_H
 #define ROBOT_MOTOR_GUARD_H
@@ -69,8 +69,8 @@ int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t
 /* A tick commanded the motors at `now_ns` (CLOCK_MONOTONIC). */
 void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns);
 
-/* Whether it has switched the motors off since it was asked last, because no beat came: then what the
- * robot believes of its lines is not so. */
+/* Whether it has switched the motors off since it was asked last, because no beat came: then what
+ * the robot believes of its lines is not so. */
 bool motor_guard_acted(struct motor_guard *guard);
 
 /* False where somebody has ended it. */

@@ -9,7 +9,7 @@
 #define PATIENCE_NS CLOCK_NS_A_SECOND
 #define LOOK_NS     (10 * CLOCK_NS_A_MILLISECOND)
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int take_output(struct gpio_line **line, struct gpio_chip *chip,
                        const struct gpio_config_line *wanted, const char *user,
@@ -69,7 +69,7 @@ int motors_start(struct motors *motors, int priority, uint64_t stale_ns) {
     return error;
 }
 
-/* ---- driving ----------------------------------------------------------------------------------- */
+/* ---- driving --------------------------------------------------------------------------------- */
 
 static int drive_bridge(struct bridge *bridge, int percent) {
     struct gpio_line *off = percent > 0 ? bridge->backward : bridge->forward;

@@ -42,8 +42,8 @@ struct motors {
     bool has_thread;
 };
 
-/* Takes all lines, inactive, and all PWM channels, off. Where a line is still another's, waits up to
- * a second for it: a robot that was just killed is about to let go.
+/* Takes all lines, inactive, and all PWM channels, off. Where a line is still another's, waits up
+ * to a second for it: a robot that was just killed is about to let go.
  * Returns 0; -errno with a sentence in `problem`, then nothing is held. */
 int motors_open(struct motors *motors, struct gpio_chip *chip, const struct gpio_config *config,
                 struct omni_problem *problem);

@@ -27,8 +27,8 @@ struct overrun {
     uint64_t until_ns; /* the end of the probation; 0: there is none */
 };
 
-/* A tick begins; `seen`: somebody else has seen that the one before was too late. Returns whether the
- * motors have to be off in it. */
+/* A tick begins; `seen`: somebody else has seen that the one before was too late. Returns whether
+ * the motors have to be off in it. */
 bool overrun_tick(struct overrun *rule, uint64_t now_ns, bool seen);
 
 #endif

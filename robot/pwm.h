@@ -29,7 +29,7 @@ struct pwm_plan {
     } step[DRIVE_WHEELS];
 };
 
-/* A line at 0 never comes on, one at 100 never goes off. Lines that go off together share a step. */
+/* A line at 0 never comes on, one at 100 never goes off. What goes off together shares a step. */
 struct pwm_plan pwm_plan(const int8_t percent[DRIVE_WHEELS], uint64_t period_ns);
 
 #endif

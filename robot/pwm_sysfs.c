@@ -34,7 +34,7 @@ static int write_file(const char *path, uint64_t number) {
     return error;
 }
 
-/* Whoever was granted the right to export is granted the channel's files by udev, a moment later. */
+/* Who was granted the right to export is granted the channel's files by udev, a moment later. */
 static int open_soon(const char *path) {
     uint64_t give_up_ns = clock_now_ns() + PATIENCE_NS;
     for (;;) {

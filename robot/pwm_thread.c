@@ -14,7 +14,7 @@ struct command {
 
 static void switch_lines(const struct pwm_thread_settings *settings, uint32_t which, bool active) {
     for (int i = 0; i < DRIVE_WHEELS; i++) {
-        /* A line that cannot be switched any more is the loop's to notice: it uses the same chip. */
+        /* A line that cannot be switched is the loop's to notice: it uses the same chip. */
         if ((which & UINT32_C(1) << i) != 0 && settings->line[i] != NULL)
             (void)gpio_line_set(settings->line[i], active);
     }

@@ -1,7 +1,7 @@
 /*
  * gpio_world.c - the world around a robot on simulated GPIO lines (the kernel's gpio-sim)
  *
- *     gpio_world FOLDER TRIGGER ECHO MM    answers every trigger with an echo from MM millimetres away
+ *     gpio_world FOLDER TRIGGER ECHO MM    answers every trigger with an echo, MM millimetres away
  *
  * FOLDER is the chip's in sysfs, with sim_gpio0 and so on in it; TRIGGER and ECHO are lines. Each
  * pulse is written to stdout as the least and the most mm that it can be taken for: its edges lie

@@ -56,7 +56,7 @@ static void a_pulse_that_goes_on_means_nothing_within_reach(void **state) {
     echo_slot_ends(&echo, 125 * MS);
     assert_int_equal(echo.range_mm, ECHO_RANGE_MAX_MM);
     assert_int_equal(echo.answered_ns, 125 * MS);
-    /* Still up at the next turn: it would not hear, so it is not asked; and no answer is made up. */
+    /* Still up at the next turn: it would not hear, so it is not asked; no answer is made up. */
     assert_false(echo_may_trigger(&echo));
     echo_slot_ends(&echo, 175 * MS);
     assert_int_equal(echo.answered_ns, 125 * MS);

@@ -1,7 +1,7 @@
 /*
  * The thread that reads echo sensors and switches, on lines that are made up here: what libgpiod
- * would do stands in this file, so that the answers can come when no real sensor would give them. On
- * real lines: tests/vm/gpio.test.mjs.
+ * would do stands in this file, so that the answers can come when no real sensor would give them.
+ * On real lines: tests/vm/gpio.test.mjs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@
 
 enum { LINES = 16 };
 
-/* ---- made-up lines ----------------------------------------------------------------------------- */
+/* ---- made-up lines --------------------------------------------------------------------------- */
 
-/* An output with an `echo` answers when it falls. All of it happens in the thread of the sensors, but
- * the edges of switches, which come through the pipe as well. */
+/* An output with an `echo` answers when it falls. All of it happens in the thread of the sensors,
+ * but the edges of switches, which come through the pipe as well. */
 struct gpio_line {
     unsigned offset;
     bool active;
@@ -119,7 +119,7 @@ void gpio_line_release(struct gpio_line *line) {
     free(line);
 }
 
-/* ---- what the tests say ------------------------------------------------------------------------ */
+/* ---- what the tests say ---------------------------------------------------------------------- */
 
 static struct gpio_sensors sensors;
 

@@ -33,7 +33,7 @@ struct scene {
     int held;    /* readable when nobody holds the other end any more, which the robot lets go of */
 };
 
-/* ---- the robot's process ----------------------------------------------------------------------- */
+/* ---- the robot's process --------------------------------------------------------------------- */
 
 static void open_files(struct motors *motors, const char *duty) {
     memset(motors, 0, sizeof *motors);
@@ -75,7 +75,7 @@ static _Noreturn void be_a_robot(const struct scene *scene, int orders, int answ
     _exit(0);
 }
 
-/* ---- the test's -------------------------------------------------------------------------------- */
+/* ---- the test's ------------------------------------------------------------------------------ */
 
 static int raise_scene(void **state) {
     static struct scene scene;

@@ -21,7 +21,7 @@
 /* forward, backward, PWM of each motor */
 enum { FORWARD, BACKWARD, PWM, LINES = 9 };
 
-/* ---- made-up lines ----------------------------------------------------------------------------- */
+/* ---- made-up lines --------------------------------------------------------------------------- */
 
 struct gpio_line {
     unsigned offset;
@@ -78,7 +78,7 @@ void gpio_line_release(struct gpio_line *line) {
     free(line);
 }
 
-/* ---- what the tests say ------------------------------------------------------------------------ */
+/* ---- what the tests say ---------------------------------------------------------------------- */
 
 static struct motors motors;
 
