@@ -208,13 +208,15 @@ static void the_reading_is_as_old_as_its_oldest_part(void **state) {
     uint64_t read_ns = 0;
     (void)next_reading(&read_ns);
     world.pulse_ns = 0;
-    (void)clock_sleep_until(clock_now_ns() + 200 * MS);
     struct board_reading reading;
-    assert_int_equal(gpio_sensors_newest(&sensors, &reading, &read_ns), 0);
-    uint64_t then_ns = read_ns;
-    (void)clock_sleep_until(clock_now_ns() + 200 * MS);
-    assert_int_equal(gpio_sensors_newest(&sensors, &reading, &read_ns), 0);
-    assert_int_equal(read_ns, then_ns);
+    uint64_t then_ns;
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    do {
+        assert_true(clock_now_ns() < end_ns);
+        then_ns = read_ns;
+        (void)clock_sleep_until(clock_now_ns() + 200 * MS);
+        assert_int_equal(gpio_sensors_newest(&sensors, &reading, &read_ns), 0);
+    } while (read_ns != then_ns);
     gpio_sensors_close(&sensors);
 }
 
