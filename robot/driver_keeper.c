@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,8 +11,7 @@
 #include "clock.h"
 #include "complain.h"
 #include "service/say.h"
-
-#define STACK_BYTES ((size_t)256 * 1024)
+#include "thread.h"
 
 #define PAUSE_LEAST_NS (100 * CLOCK_NS_A_MILLISECOND)
 #define PAUSE_MOST_NS  (5 * CLOCK_NS_A_SECOND)
@@ -337,37 +335,6 @@ static void *keep(void *argument) {
     return NULL;
 }
 
-static int describe_thread(pthread_attr_t *attributes, int priority) {
-    struct sched_param parameter = {.sched_priority = priority};
-    int error = pthread_attr_setstacksize(attributes, STACK_BYTES);
-    if (error == 0)
-        error = pthread_attr_setinheritsched(attributes, PTHREAD_EXPLICIT_SCHED);
-    if (error == 0)
-        error = pthread_attr_setschedpolicy(attributes, priority > 0 ? SCHED_FIFO : SCHED_OTHER);
-    if (error == 0)
-        error = pthread_attr_setschedparam(attributes, &parameter);
-    return error;
-}
-
-/* Signals stay with the loop's thread. */
-static int create_thread(struct driver_keeper *keeper) {
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return -error;
-    sigfillset(&all);
-    error = describe_thread(&attributes, keeper->settings.priority);
-    if (error == 0) {
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        error = pthread_create(&keeper->thread, &attributes, keep, keeper);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
-    (void)pthread_attr_destroy(&attributes);
-    return -error;
-}
-
 /* Returns 0; -ECANCELED where the stop word was set before. */
 static int await_first_try(struct driver_keeper *keeper) {
     const struct driver_keeper_settings *settings = &keeper->settings;
@@ -389,7 +356,7 @@ int driver_keeper_start(struct driver_keeper *keeper, const struct driver_keeper
     *keeper = (struct driver_keeper){.settings = *settings, .program = *program};
     (void)sem_init(&keeper->wanted, 0, 0);
     (void)sem_init(&keeper->tried, 0, 0);
-    int error = create_thread(keeper);
+    int error = thread_start(&keeper->thread, keep, keeper, keeper->settings.priority);
     if (error < 0) {
         release(keeper);
         return complain(problem, error, "the thread that keeps the driver's host: %s",

@@ -138,7 +138,9 @@ static int priority(const struct options *options) {
 
 /* On one kernel a lock tells that this robot lives. */
 static void begin_vigil(struct vigil *vigil, const struct session *session) {
-    vigil_begin(vigil, session->options->region != NULL ? session->publisher : NULL);
+    const struct options *options = session->options;
+    vigil_begin(vigil, options->region != NULL ? session->publisher : NULL,
+                options->realtime ? REALTIME_LOOP_PRIORITY : 0);
 }
 
 /* Returns 0 also where a signal came before the board was open: then there is none. */

@@ -9,7 +9,7 @@
  *
  * Calling sequence
  *     struct vigil vigil;
- *     vigil_begin(&vigil, publisher);
+ *     vigil_begin(&vigil, publisher, priority);
  *     kind->close(board); // no call with the publisher here
  *     vigil_end(&vigil);
  */
@@ -30,8 +30,10 @@ struct vigil {
 };
 
 /* Starts the thread, which has the publisher to itself until vigil_end(). Where `publisher` is NULL
- * nobody shows life; nor where there can be no thread, which is told on stderr. */
-void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher);
+ * nobody shows life; nor where there can be no thread, which is told on stderr. `priority`: 0 for
+ * ordinary scheduling, else that of SCHED_FIFO: the caller's own, or a driver that never sleeps keeps
+ * the thread from running. */
+void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher, int priority);
 
 /* Ends the thread, within some 10 ms. */
 void vigil_end(struct vigil *vigil);
