@@ -2,6 +2,7 @@
  * main.c - omni-robot: options, signals, start and stop
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +56,8 @@ struct session {
     const struct options *options;
     const struct board_kind *kind;
     const char *board_argument;
-    int cpu; /* that the loop is kept on */
+    int cpu;        /* that the loop is kept on */
+    cpu_set_t cpus; /* that this thread may use else */
     struct omni_publisher *publisher;
     struct lockstep lockstep;
     struct notify notify;
@@ -238,9 +240,16 @@ static void report_end(const struct session *session) {
 }
 
 /* After all other threads and processes have been started: they would inherit it. */
-static int enter_cpu(const struct session *session) {
+static int enter_cpu(struct session *session) {
     struct omni_problem problem;
+    (void)sched_getaffinity(0, sizeof session->cpus, &session->cpus);
     return realtime_pin(session->cpu, &problem) < 0 ? refuse(problem.text) : 0;
+}
+
+/* What shows life while the board closes must not share one CPU with a driver that never sleeps. */
+static void leave_cpu(const struct session *session) {
+    if (session->cpu != REALTIME_ANY_CPU)
+        (void)sched_setaffinity(0, sizeof session->cpus, &session->cpus);
 }
 
 static int run_loop(struct session *session) {
@@ -312,6 +321,7 @@ static int run(struct session *session) {
     status = enter_cpu(session);
     if (status == 0)
         status = run_watched(session);
+    leave_cpu(session);
     if (has_sensor_thread(session))
         sensor_stop(&session->sensor);
 close_board:

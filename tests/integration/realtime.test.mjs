@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -56,6 +56,28 @@ test("--realtime: no page is missing once the loop runs", permitted, async (t) =
   const before = await tickOf(place);
   await until("a thousand ticks more", async () => (await tickOf(place)) > before + 1000, 100);
   assert.equal((await statOf(robot.pid)).faults, faults, "page faults of the loop's thread in a thousand ticks");
+});
+
+test("--realtime: what shows life while the board closes is not kept on the loop's CPU", permitted, async (t) => {
+  const place = await openPlace(t);
+  const mine = await cpusOf(process.pid);
+  const hold = join(place.directory, "hold-close");
+  await writeFile(hold, "");
+  const robot = place.start("omni-robot", [
+    ...["--board", `driver:${join(BUILD, "tests/drivers/recorder.so")}`, "--driver-config", place.directory],
+    ...["--realtime", "--region", `file:${join(place.directory, "region")}`],
+  ]);
+  await robot.says(/ runs: /, "stderr");
+  await until("it ticks", async () => (await readFile(join(place.directory, "log"), "utf8")).includes(" motors "));
+  robot.child.kill("SIGTERM");
+  await until("it closes", async () => (await readFile(join(place.directory, "log"), "utf8")).includes(" close"));
+  const [life, ...others] = await threadsOf(robot.pid);
+  assert.deepEqual(others, []);
+  const { policy, priority } = await statOf(robot.pid, life);
+  assert.deepEqual([policy, priority], [SCHED_FIFO, 50]);
+  assert.equal(await cpusOf(robot.pid, life), mine);
+  await rm(hold);
+  assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
 });
 
 test("--realtime-cpu chooses the CPU, or none; what is no CPU is refused", permitted, async (t) => {
