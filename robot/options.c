@@ -114,8 +114,7 @@ static int set(struct options *options, const struct rule *rule, const char *tex
     return 0;
 }
 
-/* ---- the command line -------------------------------------------------------------------------
- */
+/* ---- the command line ---- */
 
 /* Beyond what getopt_long() says itself. Each rule has its own: it takes an abbreviation of several
  * options that are alike for the first of them. */
@@ -137,16 +136,33 @@ static void make_long_options(struct long_options *made) {
     }
 }
 
-/* Names all: there are few, and who has misspelled one finds it. */
+/* How many letters of the option's name the word begins with, its dashes aside. */
+static size_t likeness(const char *word, const char *name) {
+    size_t count = 0;
+    if (strncmp(word, "--", 2) != 0)
+        return 0;
+    while (name[count] != '\0' && word[2 + count] == name[count])
+        count++;
+    return count;
+}
+
+/* Names those that begin alike: who has misspelled one finds it. All of them would fill a screen. */
 static int complain_of_unknown(struct omni_problem *problem, const char *word) {
-    int error = complain(problem, "%.40s: no such option, or not with a value; there are", word);
+    char names[RULES][OPTION_NAME_BYTES];
+    char alike[160] = "";
+    size_t used = 0;
+    size_t best = 1;
     for (size_t i = 0; i < RULES; i++) {
-        char name[OPTION_NAME_BYTES];
-        size_t used = strlen(problem->text);
-        option_name(name, &rules[i]);
-        (void)snprintf(problem->text + used, sizeof problem->text - used, " --%s", name);
+        option_name(names[i], &rules[i]);
+        if (likeness(word, names[i]) > best)
+            best = likeness(word, names[i]);
     }
-    return error;
+    for (size_t i = 0; i < RULES && used < sizeof alike; i++)
+        if (likeness(word, names[i]) == best)
+            used += (size_t)snprintf(alike + used, sizeof alike - used, "%s--%s",
+                                     used == 0 ? "there are " : ", ", names[i]);
+    return complain(problem, "%.40s: no such option, or not with a value; %s%s" HELP_HINT, word,
+                    alike, used > 0 ? "; " : "");
 }
 
 static int parse_line(struct options *options, int argc, char **argv,
