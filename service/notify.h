@@ -4,7 +4,7 @@
  * Purpose
  *   systemd (Type=notify) and others wait until a program says that it is ready, and end one whose
  *   watchdog is not fed. They are told by datagrams to the socket that $NOTIFY_SOCKET names; how is
- *   documented and stable (sd_notify(3); docs/adr/0016-notify.md says why it is not libsystemd
+ *   documented and stable (sd_notify(3); docs/adr/0015-notify.md says why it is not libsystemd
  *   that does it). s6 and its kin have no watchdog, and wait for a newline on a descriptor, which
  *   $NOTIFY_FD names. Where nobody wants to be told, nothing is sent.
  *
