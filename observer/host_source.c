@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "host_reader.h"
+#include "service/say.h"
 #include "thread.h"
 
 /* The thread's alone, from its start on. */
@@ -139,7 +140,7 @@ bool host_source_close(struct host_source *source) {
     bool is_over = poll(&line, 1, HOST_SOURCE_STOP_MS) > 0 &&
                    recv(source->line, &nothing, sizeof nothing, MSG_DONTWAIT) == 0;
     if (!is_over)
-        (void)fprintf(stderr, "a file in /proc or /sys blocks: its thread is left behind\n");
+        say(SAY_WARNING, "a file in /proc or /sys blocks: its thread is left behind");
     (void)(is_over ? pthread_join(source->thread, NULL) : pthread_detach(source->thread));
     (void)close(source->line);
     free(source);

@@ -16,6 +16,7 @@
 #include <omni/region.h>
 
 #include "ivshmem_files.h"
+#include "service/say.h"
 
 enum {
     PROTOCOL_VERSION = 0,
@@ -69,7 +70,7 @@ static void handle_closed(struct ivshmem *server);
 /* ---- messages ---- */
 
 /* One number, with a descriptor or NO_FILE. The kernel's buffer is the only queue. */
-static int say(int socket, int64_t number, int file) {
+static int send_number(int socket, int64_t number, int file) {
     int64_t bytes = (int64_t)htole64((uint64_t)number);
     struct iovec vector = {&bytes, sizeof bytes};
     union {
@@ -112,12 +113,12 @@ static int tell_of(struct guest *guest, unsigned place) {
     uint32_t *told = &guest->told[place];
     int error = 0;
     if (*told != 0 && *told != arrival) {
-        error = say(guest->socket, place + 1, NO_FILE);
+        error = send_number(guest->socket, place + 1, NO_FILE);
         if (error == 0)
             *told = 0;
     }
     if (error == 0 && *told != arrival) {
-        error = say(guest->socket, place + 1, there->bell);
+        error = send_number(guest->socket, place + 1, there->bell);
         if (error == 0)
             *told = arrival;
     }
@@ -144,18 +145,19 @@ static int greet(struct guest *guest) {
                     {IVSHMEM_OWN_PEER, server->bell}};
     int error = 0;
     while (guest->greeted < sizeof messages / sizeof messages[0] && error == 0) {
-        error = say(guest->socket, messages[guest->greeted].number, messages[guest->greeted].file);
+        error = send_number(guest->socket, messages[guest->greeted].number,
+                            messages[guest->greeted].file);
         guest->greeted += error == 0;
     }
     if (error == 0)
         error = tell_of_others(guest);
     if (error == 0)
-        error = say(guest->socket, guest->peer, guest->bell);
+        error = send_number(guest->socket, guest->peer, guest->bell);
     if (error < 0)
         return error;
     server->arrivals += server->arrivals == UINT32_MAX ? 2 : 1;
     guest->arrival = guest->told[guest->peer - 1] = server->arrivals;
-    (void)fprintf(stderr, "%s: machine %u has connected\n", server->options.socket, guest->peer);
+    say(SAY_INFO, "%s: machine %u has connected", server->options.socket, guest->peer);
     return 0;
 }
 
@@ -179,17 +181,18 @@ static void remove_guest(struct guest *guest) {
 static void note_lateness(struct guest *guest, int error) {
     struct ivshmem *server = guest->server;
     if (error < 0 && !guest->told_late)
-        (void)fprintf(stderr, "%s: machine %u is told later: %s\n", server->options.socket,
-                      guest->peer, reason(error));
+        say(SAY_WARNING, "%s: machine %u is told later: %s", server->options.socket, guest->peer,
+            reason(error));
     guest->is_late = error < 0;
     guest->told_late |= error < 0;
 }
 
 static void drop(struct guest *guest, const char *why) {
     struct ivshmem *server = guest->server;
-    (void)fprintf(stderr, "%s: machine %u %s%s%s\n", server->options.socket, guest->peer,
-                  guest->arrival != 0 ? "is gone" : "could not be greeted", why != NULL ? ": " : "",
-                  why != NULL ? why : "");
+    say(guest->arrival != 0 ? SAY_INFO : SAY_WARNING, "%s: machine %u %s%s%s",
+        server->options.socket, guest->peer,
+        guest->arrival != 0 ? "is gone" : "could not be greeted", why != NULL ? ": " : "",
+        why != NULL ? why : "");
     remove_guest(guest);
 }
 
@@ -318,8 +321,8 @@ static void admit(struct ivshmem *server, int socket) {
     if (error < 0)
         (void)close(socket);
     if (error < 0 && !server->told_full)
-        (void)fprintf(stderr, "%s: a machine was turned away: %s\n", server->options.socket,
-                      peer == 0 ? "all places are taken" : strerror(-error));
+        say(SAY_WARNING, "%s: a machine was turned away: %s", server->options.socket,
+            peer == 0 ? "all places are taken" : strerror(-error));
     server->told_full = error < 0;
 }
 

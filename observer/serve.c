@@ -295,7 +295,7 @@ static int open_host(struct serve *serve) {
                                       .root = options->host_root};
     struct omni_problem problem;
     if (options->host_source.on && host_source_open(&serve->host, &how, &problem) < 0)
-        (void)fprintf(stderr, "host source: %s\n", problem.text);
+        say(SAY_WARNING, "host source: %s", problem.text);
     return 0;
 }
 

@@ -5,7 +5,6 @@
  * then the guard starts, and only then all else.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "board.h"
@@ -17,6 +16,7 @@
 #include "motor_guard.h"
 #include "motors.h"
 #include "overrun.h"
+#include "service/say.h"
 
 struct board {
     struct motors motors; /* first: these two have cache lines of their own */
@@ -174,10 +174,9 @@ static int gpio_set_motors(struct board *board, struct drive_powers powers) {
     if (!motor_guard_is_alive(&board->guard)) {
         motors_off(&board->motors);
         if (!board->mourned)
-            (void)fputs(
+            say(SAY_ERROR,
                 "The process that guards the motors (omni-guard) is gone; without it nothing "
-                "is driven.\n",
-                stderr);
+                "is driven.");
         board->mourned = true;
         return -ECHILD;
     }
