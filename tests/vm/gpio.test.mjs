@@ -126,6 +126,7 @@ const SUBTESTS = {
 
   async "the kernel does not give the lines back before the guard has switched them off"(machine) {
     const pid = await startRobot(machine, "switch");
+    await machine.until('[ -n "$(guards)" ]');
     // In one go: a loop that was late in the meantime would stand still for a while.
     await machine.must(`guard=$(guards); until ahead; do sleep 0.02; done; kill -STOP $guard; kill -KILL ${pid}; wait ${pid}; ahead`);
     const { code, text } = await machine.run("timeout 20 omni-robot --name other --board gpio --board-config /tmp/switch.ini 2>&1");
