@@ -11,9 +11,15 @@ BUILD    := build/$(PLACE)$(if $(SANITIZE),-$(SANITIZE))
 LISTEN   ?=
 PREFIX   ?= /usr/local
 DESTDIR  ?=
+# Where shells look for what completes a command line; zsh's in a package of Debian's: /usr/share/zsh/vendor-completions.
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 VERSION  := 0.1.0
 
 CC       ?= cc
+# Makes what runs on this machine while it builds, whatever CPU the programs are for.
+HOSTCC   ?= cc
 PKG_CONFIG ?= pkg-config
 ROBOT_LIBRARIES := libgpiod inih
 LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile
@@ -85,6 +91,7 @@ DRIVERS  := $(SAMPLES:%.c=$(BUILD)/%.so)
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
+COMPLETIONS := $(foreach program,omni-robot omni-observer,$(addprefix build/completions/,bash/$(program) zsh/_$(program) fish/$(program).fish))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PEERS    := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/foreign/*.c))
 PEER_ARCHES := $(filter-out $(MACHINE),armv7 aarch64)
@@ -102,15 +109,16 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs units helpers drivers benches peers run deploy test bench lint format install install-driver-host clean deps help
+.PHONY: all programs completions units helpers drivers benches peers run deploy test bench lint format install install-driver-host clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: deps
 	@$(MAKE) --no-print-directory programs
 
-programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(DRIVER_HOST) $(EXAMPLES) $(filter $(BUILD)/examples/%,$(DRIVERS))
+programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(DRIVER_HOST) $(EXAMPLES) $(filter $(BUILD)/examples/%,$(DRIVERS)) completions
 	@:
+completions: $(COMPLETIONS)
 units: $(UNIT)
 helpers: $(HELPERS) $(PLUGINS) drivers
 drivers: $(DRIVERS)
@@ -221,6 +229,26 @@ web/node_modules/.package-lock.json: web/package-lock.json
 $(BUILD)/observer/assets.o: build/page/assets.h
 $(BUILD)/observer/assets.o: ALL_CPPFLAGS += -Ibuild/page
 
+# ---- completions of command lines, from the tables of options: the same for every CPU --------------
+
+build/completions/table: $(wildcard completions/*.[ch]) robot/options.h robot/board.h observer/options.h observer/options_table.h Makefile | $(BUILD)/include/omni
+	@mkdir -p $(@D)
+	$(call say,compile,$@)
+	$(quiet)$(HOSTCC) -std=c17 $(WARNINGS) -D_GNU_SOURCE -I$(BUILD)/include -I. -o $@ $(filter %.c,$^)
+# The table, then what is the same for both programs; in fish what is called has to be there first.
+define complete
+@mkdir -p $(@D)
+@build/completions/table $(1) $(2) >$@.table
+@sed 's/PROGRAM/$(subst -,_,$(1))/g; s/COMMAND/$(1)/g' $(3) >$@
+@rm $@.table
+endef
+build/completions/bash/%: build/completions/table completions/omni.bash
+	$(call complete,$*,bash,$@.table completions/omni.bash)
+build/completions/zsh/_%: build/completions/table completions/omni.zsh
+	$(call complete,$*,zsh,$@.table completions/omni.zsh)
+build/completions/fish/%.fish: build/completions/table completions/omni.fish
+	$(call complete,$*,fish,completions/omni.fish $@.table)
+
 # ---- tests and benchmarks --------------------------------------------------------------------------
 
 CMOCKA_LIBS = $(shell $(ASK) $(PKG_CONFIG) --libs cmocka)
@@ -265,6 +293,9 @@ install: programs
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
 	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(wildcard docs/man/*.5) $(DESTDIR)$(PREFIX)/share/man/man5
+	install -D -m 644 -t $(DESTDIR)$(BASH_COMPLETIONS) $(filter build/completions/bash/%,$(COMPLETIONS))
+	install -D -m 644 -t $(DESTDIR)$(ZSH_COMPLETIONS) $(filter build/completions/zsh/%,$(COMPLETIONS))
+	install -D -m 644 -t $(DESTDIR)$(FISH_COMPLETIONS) $(filter build/completions/fish/%,$(COMPLETIONS))
 	@$(MAKE) --no-print-directory install-driver-host
 
 # What omni-robot starts for drivers of that CPU; beside a robot of any other. The folder is the CPU's that it was made

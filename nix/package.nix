@@ -2,6 +2,7 @@
 {
   lib,
   stdenv,
+  buildPackages,
   pkg-config,
   esbuild,
   alsa-lib,
@@ -38,6 +39,7 @@ stdenv.mkDerivation {
     fileset = lib.fileset.unions [
       ../LICENSE
       ../Makefile
+      ../completions
       ../docs/man
       ../examples
       ../observer
@@ -55,6 +57,8 @@ stdenv.mkDerivation {
 
   strictDeps = true;
   enableParallelBuilding = true;
+  # What makes the completions runs here, whatever CPU the programs are for.
+  depsBuildBuild = [ buildPackages.stdenv.cc ];
   nativeBuildInputs = [
     pkg-config
     esbuild
@@ -80,6 +84,7 @@ stdenv.mkDerivation {
   env.CPPFLAGS = ''-DCLIPS_LIBRARY='"${lib.getLib libsndfile}/lib/libsndfile.so.1"' '';
   makeFlags = [
     "PREFIX=$(out)"
+    "HOSTCC=$(CC_FOR_BUILD)"
     "UPLOT=${uplot}"
     "ESBUILD=esbuild"
     "WERROR="

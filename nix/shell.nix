@@ -1,50 +1,64 @@
 # What tests and figures need beside the compiler and the libraries: scripts/deps has the same as packages of Debian.
 {
   mkShell,
+  bash-completion,
   clang-tools,
   cppcheck,
   chromium,
   cmocka,
+  fish,
   git,
   glib,
   iproute2,
   lcm,
   libcap,
+  man-db,
+  mandoc,
   nginx,
   nix,
   nodejs,
   openssh,
   openssl,
+  python3,
   qemu,
   shellcheck,
   spin,
   strace,
   sudo,
+  util-linux,
+  zsh,
   uplot,
   omniscient,
 }:
 mkShell {
   inputsFrom = [ omniscient ];
   packages = [
+    bash-completion
     clang-tools
     cppcheck
     chromium
     cmocka
+    fish
     git
     glib
     iproute2
     lcm
     libcap
+    man-db
+    mandoc
     nginx
     nix
     nodejs
     openssh
     openssl
+    python3
     qemu
     shellcheck
     spin
     strace
     sudo
+    util-linux
+    zsh
   ];
   # make takes these, and leaves npm out of the page.
   UPLOT = "${uplot}";

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { access, constants, copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { access, constants, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -42,6 +42,8 @@ test("make install puts everything below DESTDIR, and a program builds against i
   for (const file of ["bin/omni-robot", "bin/omni-observer"]) await access(join(image, "usr", file), constants.X_OK);
   for (const file of ["lib/libomni.a", "include/omni/publish.h", "share/man/man1/omni-observer.1", "share/man/man1/omni-robot.1", "share/man/man5/omni-gpio.5"])
     await access(join(image, "usr", file));
+  for (const file of ["bash-completion/completions/omni-robot", "zsh/site-functions/_omni-observer", "fish/vendor_completions.d/omni-robot.fish"])
+    assert.match(await readFile(join(image, "usr/share", file), "utf8"), /Made from the options of omni-|all programs/);
   await assert.rejects(access(join(image, "usr/include/omni/atomics.h")), "what is inside stays inside");
   const [cpu] = await readdir(join(image, "usr/lib/omniscient"));
   await access(join(image, "usr/lib/omniscient", cpu, "omni-driver-host"), constants.X_OK);

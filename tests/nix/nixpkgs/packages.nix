@@ -44,12 +44,14 @@ let
 
   names = [
     "alsa-lib"
+    "bash-completion"
     "chromium"
     "cjson"
     "clang-tools"
     "cmocka"
     "cppcheck"
     "esbuild"
+    "fish"
     "git"
     "glib"
     "inih"
@@ -61,18 +63,23 @@ let
     "libsndfile"
     "libuv"
     "libwebsockets"
+    "man-db"
+    "mandoc"
     "nginx"
     "nix"
     "nodejs"
     "openssh"
     "openssl"
     "pkg-config"
+    "python3"
     "qemu"
     "qrencode"
     "shellcheck"
     "spin"
     "strace"
     "sudo"
+    "util-linux"
+    "zsh"
   ];
   packages =
     builtins.listToAttrs (
@@ -87,6 +94,10 @@ let
     )
     // {
       inherit lib;
+      buildPackages.stdenv.cc = make {
+        pname = "cc";
+        version = "0";
+      };
       stdenv = {
         mkDerivation = make;
         hostPlatform.system = host;
