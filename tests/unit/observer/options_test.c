@@ -617,6 +617,89 @@ static void man_page_has_the_options_as_they_are(void **state) {
     free(page);
 }
 
+/* ---- the page about the config file ---- */
+
+/* "max\\-clients" → "max-clients" */
+static void without_backslashes(char *text) {
+    char *to = text;
+    for (; *text != '\0'; text++)
+        if (*text != '\\')
+            *to++ = *text;
+    *to = '\0';
+}
+
+/* The value stands beside the key, and what kind of value it is above the table: the parser agrees. */
+static void try_key(const char *key, const char *value, const char *kind) {
+    char text[256];
+    char complaint[128];
+    (void)snprintf(text, sizeof text, "{\"%s\": %s}", key, value);
+    configure(text);
+    accept(LIST("--config", config_path), NOTHING);
+    (void)snprintf(text, sizeof text, "{\"%s\": null}", key);
+    (void)snprintf(complaint, sizeof complaint, "\"%s\" must be %s", key, kind);
+    configure(text);
+    refuse_saying(LIST("--config", config_path), NOTHING, LIST(complaint));
+}
+
+/* Tries each row of a table; returns how many there are. */
+static unsigned try_table(char *table, const char *kind) {
+    unsigned rows = 0;
+    for (char *line = strtok(table, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        char *tab = strchr(line, '\t');
+        if (tab == NULL)
+            continue;
+        *tab = '\0';
+        without_backslashes(line);
+        without_backslashes(tab + 1);
+        try_key(line, tab + 1, kind);
+        rows++;
+    }
+    return rows;
+}
+
+static bool is_key(const char *kind) {
+    return strcmp(kind, "show") != 0 && strcmp(kind, "config") != 0;
+}
+
+static void names_the_key(const char *page, const char *member) {
+    char row[80] = "\n";
+    size_t at = 1;
+    for (; *member != '\0' && at < sizeof row - 3; member++) {
+        if (*member == '_')
+            row[at++] = '\\';
+        row[at++] = *member == '_' ? '-' : *member;
+    }
+    row[at] = '\t';
+    row[at + 1] = '\0';
+    if (strstr(page, row) == NULL)
+        fail_msg("docs/man/omni-config.5 has no row for %s", row + 1);
+}
+
+static void config_page_has_the_keys_as_they_are(void **state) {
+    static const char mark[] = ".\\\" keys: ";
+    char *page = read_file("docs/man/omni-config.5");
+    unsigned rows = 0;
+    unsigned keys = 0;
+    (void)state;
+#define KEY_(kind, member, ...)                                                                    \
+    if (is_key(#kind)) {                                                                           \
+        names_the_key(page, #member);                                                              \
+        keys++;                                                                                    \
+    }
+    OPTIONS(KEY_)
+    for (char *at = strstr(page, mark); at != NULL;) {
+        char *kind = at + strlen(mark);
+        char *table = strchr(kind, '\n') + 1;
+        char *end = strstr(table, ".TE\n");
+        assert_non_null(end);
+        table[-1] = *end = '\0';
+        at = strstr(end + 1, mark);
+        rows += try_table(table, kind);
+    }
+    assert_int_equal(rows, keys);
+    free(page);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(defaults, clean_up),
@@ -647,6 +730,7 @@ int main(void) {
         cmocka_unit_test(help_fits_a_terminal),
         cmocka_unit_test_teardown(a_flag_may_have_a_name, clean_up),
         cmocka_unit_test(man_page_has_the_options_as_they_are),
+        cmocka_unit_test_teardown(config_page_has_the_keys_as_they_are, clean_up),
     };
     return cmocka_run_group_tests(tests, make_config, remove_config);
 }

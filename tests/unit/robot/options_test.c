@@ -181,14 +181,42 @@ static void help_shows_every_option(void **state) {
     assert_non_null(strstr(text, "(default robot)"));
 }
 
+static bool is_option(const char *words) {
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        char option[64];
+        written(option, members[i], "\\-");
+        size_t length = strlen(option);
+        if (strncmp(words, option, length) == 0 && strchr(" \n", words[length]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Each paragraph about an option has one as its heading. */
+static void heads_only_options(const char *text) {
+    static const char heading[] = "\n.TP\n.B";
+    unsigned count = 0;
+    for (const char *at = strstr(text, heading); at != NULL; at = strstr(at + 1, heading)) {
+        const char *words = at + strlen(heading);
+        words += strcspn(words, " ") + 1;
+        if (strncmp(words, "\\-", 2) != 0)
+            continue;
+        if (!is_option(words))
+            fail_msg("the man page has a paragraph about what is no option: %.30s", words);
+        count++;
+    }
+    assert_int_equal(count, sizeof members / sizeof members[0]);
+}
+
 static void the_man_page_tells_of_every_option(void **state) {
     (void)state;
-    char text[16384];
+    char text[32768];
     FILE *file = fopen(MAN_PAGE, "r");
     if (file == NULL)
         fail_msg("%s cannot be read: run this from the project's top folder", MAN_PAGE);
     read_all(file, text, sizeof text);
     contains_all(text, "\\-");
+    heads_only_options(text);
 }
 
 int main(void) {
