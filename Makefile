@@ -287,12 +287,11 @@ $(BUILD)/bench/peers: $(BUILD)/bench/peers.o $(BUILD)/libbench.a $(OMNI)
 # ---- installing ------------------------------------------------------------------------------------
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni
 	install -m 755 $(ROBOT) $(OBSERVER) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(OMNI) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
-	install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(wildcard docs/man/*.5) $(DESTDIR)$(PREFIX)/share/man/man5
+	for section in 1 3 5 8; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$$section docs/man/*.$$section || exit; done
 	install -D -m 644 -t $(DESTDIR)$(BASH_COMPLETIONS) $(filter build/completions/bash/%,$(COMPLETIONS))
 	install -D -m 644 -t $(DESTDIR)$(ZSH_COMPLETIONS) $(filter build/completions/zsh/%,$(COMPLETIONS))
 	install -D -m 644 -t $(DESTDIR)$(FISH_COMPLETIONS) $(filter build/completions/fish/%,$(COMPLETIONS))
