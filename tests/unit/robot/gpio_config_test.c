@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "man_page.h"
 #include "robot/gpio_config.h"
 
 #define MAN_PAGE "docs/man/omni-gpio.5"
@@ -192,6 +193,14 @@ static void the_manual_knows_every_key(void **state) {
         if (strstr(page, names[i]) == NULL)
             fail_msg(MAN_PAGE " lacks %s", names[i]);
     }
+#define TELL_number(key, preset, low, high)                                                        \
+    man_page_tells(page, "\n.B " #key "\n", low, high, strtoull(preset, NULL, 10));
+#define TELL_text(...)
+#define TELL_input(...)
+#define TELL_output(...)
+#define TELL_pwm(...)
+#define TELL(section, key, kind, member, preset, low, high) TELL_##kind(key, preset, low, high)
+    GPIO_CONFIG_KEYS(TELL)
 }
 
 int main(void) {

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "man_page.h"
 #include "robot/options.h"
 
 #define WORDS_MAX 8
@@ -208,6 +209,23 @@ static void heads_only_options(const char *text) {
     assert_int_equal(count, sizeof members / sizeof members[0]);
 }
 
+static void tells_number(const char *text, const char *member, uint64_t low, uint64_t high,
+                         uint64_t preset) {
+    char heading[80] = "\n.BI ";
+    written(heading + strlen(heading), member, "\\-");
+    man_page_tells(text, heading, low, high, preset);
+}
+
+/* Bounds and defaults of the options that are numbers. */
+static void tells_numbers(const char *text) {
+#define TELL_text(...)
+#define TELL_flag(...)
+#define TELL_number(member, low, high, preset) tells_number(text, #member, low, high, preset);
+#define TELL(kind, member, argument, preset, low, high, prose)                                     \
+    TELL_##kind(member, low, high, preset)
+    OPTIONS(TELL)
+}
+
 static void the_man_page_tells_of_every_option(void **state) {
     (void)state;
     char text[32768];
@@ -217,6 +235,7 @@ static void the_man_page_tells_of_every_option(void **state) {
     read_all(file, text, sizeof text);
     contains_all(text, "\\-");
     heads_only_options(text);
+    tells_numbers(text);
 }
 
 int main(void) {
