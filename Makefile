@@ -22,7 +22,7 @@ CC       ?= cc
 HOSTCC   ?= cc
 PKG_CONFIG ?= pkg-config
 ROBOT_LIBRARIES := libgpiod inih
-LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile
+LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile avahi-client
 
 # Empty where a compiler that nobody here has tried must not stop a package from being built.
 WERROR   ?= -Werror

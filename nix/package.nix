@@ -6,6 +6,7 @@
   pkg-config,
   esbuild,
   alsa-lib,
+  avahi,
   cjson,
   cmocka,
   inih,
@@ -65,6 +66,7 @@ stdenv.mkDerivation {
   ];
   buildInputs = [
     alsa-lib
+    avahi
     cjson
     inih
     libgpiod
@@ -80,8 +82,11 @@ stdenv.mkDerivation {
     patchShebangs scripts
   '';
 
-  # Whose compiler it is, stdenv knows (CC, PKG_CONFIG): no ARCH, no sysroot, no npm. libsndfile is loaded by name.
-  env.CPPFLAGS = ''-DCLIPS_LIBRARY='"${lib.getLib libsndfile}/lib/libsndfile.so.1"' '';
+  # Whose compiler it is, stdenv knows (CC, PKG_CONFIG): no ARCH, no sysroot, no npm. Two libraries are loaded by name.
+  env.CPPFLAGS = toString [
+    ''-DCLIPS_LIBRARY='"${lib.getLib libsndfile}/lib/libsndfile.so.1"' ''
+    ''-DAVAHI_LIBRARY='"${lib.getLib avahi}/lib/libavahi-client.so.3"' ''
+  ];
   makeFlags = [
     "PREFIX=$(out)"
     "HOSTCC=$(CC_FOR_BUILD)"

@@ -24,6 +24,13 @@ void access_open(struct access *access, const char *const *allowed_hosts, unsign
         access->host_name[0] = '\0';
 }
 
+void access_announce(struct access *access, const char *name) {
+    size_t label = strcspn(name, ".");
+    bool is_local = label > 0 && strcasecmp(name + label, ".local") == 0;
+    (void)snprintf(access->announced_name, sizeof access->announced_name, "%s",
+                   is_local ? name : "");
+}
+
 /* ---- Host ---- */
 
 /* The name of "name", "name:port", "[address]" or "[address]:port", without a final dot. */
@@ -60,6 +67,8 @@ static bool is_localhost(const char *name) {
 
 static bool is_own_name(const struct access *access, const char *name) {
     size_t label = strcspn(access->host_name, ".");
+    if (access->announced_name[0] != '\0' && strcasecmp(name, access->announced_name) == 0)
+        return true;
     if (label == 0)
         return false;
     if (strcasecmp(name, access->host_name) == 0)

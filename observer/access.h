@@ -3,8 +3,8 @@
  *
  * Rules
  *   Host    must be an IP address, localhost (or *.localhost), this machine's host name (whole, or
- *           its first label, or that with .local), or one that --allow-host names: else a foreign
- *           page could reach us by DNS rebinding. A request without Host is refused too, and one
+ *           its first label, or that with .local), the one in .local that the network was told, or
+ *           one that --allow-host names: else a foreign page could reach us by DNS rebinding. A request without Host is refused too, and one
  *           with two: a proxy on the way may have believed the other one.
  *   Origin  where there is one, must name the same host and port as Host: else any page in the
  *           user's browser could open our WebSocket. An empty one names nobody, like "null".
@@ -13,7 +13,8 @@
  *
  * Calling sequence
  *   Fill a struct access once (access_open(), then access_token_load() where a token is to be in
- *   force), hand it to hub_open() and http_open(), and leave it unchanged while they live.
+ *   force), hand it to hub_open() and http_open(), and leave it unchanged while they live, but for
+ *   access_announce().
  */
 #ifndef OBSERVER_ACCESS_H
 #define OBSERVER_ACCESS_H
@@ -36,6 +37,7 @@ struct access {
     char token[ACCESS_TOKEN_BYTES];   /* "": no token in force */
     char cookie_name[32];             /* "omniscient-8080": cookies do not know ports */
     char host_name[256];              /* this machine's; "": not known */
+    char announced_name[256];         /* the one under which it is announced; "": none */
 };
 
 /* What a request says of itself; NULL for what it does not say. */
@@ -50,6 +52,10 @@ struct access_request {
 /* Fills `access`: this machine's host name, the cookie's name for that port, no token.
  * `allowed_hosts` (may be NULL) must outlive it. */
 void access_open(struct access *access, const char *const *allowed_hosts, unsigned port);
+
+/* The name that the network was told to ask for, "robot.local"; "" : none. Another one than of
+ * .local is not taken: the DNS, and with it anybody, could give it any address. */
+void access_announce(struct access *access, const char *name);
 
 enum access_verdict access_check(const struct access *access, const struct access_request *request);
 

@@ -33,8 +33,10 @@ static uint64_t uptime_seconds(const struct api *api) {
 unsigned api_health(const struct api *api, struct text *body) {
     text_format(body,
                 "{\"status\":\"ok\",\"version\":\"" OMNI_VERSION "\",\"uptime\":%" PRIu64
-                ",\"sources\":%u,\"clients\":%u}\n",
+                ",\"sources\":%u,\"clients\":%u,\"announced\":",
                 uptime_seconds(api), sources_count(api), hub_figures(api->hub).clients);
+    announcer_encode(body, api->announcer);
+    text_string(body, "}\n");
     return 200;
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "announcer.h"
 #include "hub.h"
 #include "sources.h"
 #include "text.h"
@@ -26,7 +27,8 @@
 struct api {
     struct sources *sources;
     const struct hub *hub;
-    uint64_t started_ns; /* CLOCK_MONOTONIC */
+    const struct announcer *announcer; /* may be NULL */
+    uint64_t started_ns;               /* CLOCK_MONOTONIC */
     unsigned http_connections;
     uint64_t http_requests;
 };

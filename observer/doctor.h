@@ -12,6 +12,7 @@
  *
  *   directory, sources, robot   doctor_sources.c
  *   port, token, page           doctor_port.c
+ *   announce                    doctor_announce.c
  *   sound, clock, libraries, limits  doctor_machine.c
  */
 #ifndef OBSERVER_DOCTOR_H
@@ -34,6 +35,7 @@
     X(port)                                                                                        \
     X(token)                                                                                       \
     X(page)                                                                                        \
+    X(announce)                                                                                    \
     X(sound)                                                                                       \
     X(clock)                                                                                       \
     X(libraries)                                                                                   \

@@ -127,6 +127,10 @@ bool door_address(const struct door *door, size_t index, char *text, size_t byte
     return true;
 }
 
+int door_socket(const struct door *door, size_t index) {
+    return index < door->listener_count ? door->listeners[index].socket : -1;
+}
+
 bool door_open_address(const struct door *door, char *text, size_t bytes) {
     for (size_t i = 0; door_address(door, i, text, bytes); i++)
         if (!door_is_loopback(text))

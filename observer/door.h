@@ -57,6 +57,8 @@ void door_close(struct door *door);
 bool door_address(const struct door *door, size_t index, char *text, size_t bytes);
 /* The first address that is reached from other machines too; false where there is none. */
 bool door_open_address(const struct door *door, char *text, size_t bytes);
+/* The socket number `index` that listens, the door's own; -1 past the end. */
+int door_socket(const struct door *door, size_t index);
 /* True where the text (as in `listen`) is a loopback address. */
 bool door_is_loopback(const char *listen);
 

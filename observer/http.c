@@ -695,7 +695,8 @@ int http_open(struct http **http, uv_loop_t *loop, const struct http_options *op
     if (made->options.header_seconds == 0)
         made->options.header_seconds = options->idle_seconds;
     made->access = access;
-    made->api = (struct api){.sources = sources, .hub = hub, .started_ns = uv_hrtime()};
+    made->api = (struct api){
+        .sources = sources, .hub = hub, .announcer = options->announcer, .started_ns = uv_hrtime()};
     TAILQ_INIT(&made->arriving);
     TAILQ_INIT(&made->answering);
     TAILQ_INIT(&made->resting);

@@ -31,6 +31,7 @@
 #include <uv.h>
 
 #include "access.h"
+#include "announcer.h"
 #include "hub.h"
 #include "sources.h"
 
@@ -40,6 +41,7 @@ struct http_options {
     unsigned connections_max;
     unsigned header_seconds; /* 0: as idle_seconds */
     unsigned idle_seconds;
+    const struct announcer *announcer; /* told of by /healthz; may be NULL */
 };
 
 /* What it shows must outlive it. Returns 0 or -errno. */

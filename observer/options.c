@@ -204,7 +204,7 @@ struct command_line {
 /* Needs no value on the command line. */
 static bool is_flag(const struct option *option) {
     return option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_show ||
-           option->kind == OPTIONS_KIND_named;
+           option->kind == OPTIONS_KIND_named || option->kind == OPTIONS_KIND_label;
 }
 
 /* Sets an option of the command line; takes the next argument as its value where none was

@@ -80,6 +80,9 @@ enum command { COMMANDS(COMMANDS_ID_) COMMANDS_COUNT };
       "/var/lib/omniscient/token)")                                                                \
     X(texts, allow_host, 0, "NAME", "", 0, 0, serving,                                             \
       "answer to this host name too, for example a reverse proxy's; repeatable")                   \
+    X(label, announce, 0, "[=NAME]", "yes", 0, 0, serving,                                         \
+      "announce the page on the network (mDNS, where an avahi-daemon runs) as NAME, or as this "   \
+      "machine's name; only where an address is not loopback; =no: never")                         \
     X(size, history, 0, "SIZE", "3MiB", 65536, 1073741824, serving,                                \
       "memory for the past of each source")                                                        \
     X(number, max_clients, 0, "N", "1000", 1, 100000, serving,                                     \
@@ -173,6 +176,7 @@ struct options_span {
 
 #define OPTIONS_TYPE_flag      bool /* nothing, or yes, no, true, false, on, off, 1, 0 */
 #define OPTIONS_TYPE_named     struct options_named /* as a flag, or the name of a source */
+#define OPTIONS_TYPE_label     struct options_named /* as a flag, or 1 to 63 bytes of UTF-8 */
 #define OPTIONS_TYPE_show      bool                 /* the same, on the command line only */
 #define OPTIONS_TYPE_number    unsigned
 #define OPTIONS_TYPE_count     unsigned long long   /* 0: not given */

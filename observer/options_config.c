@@ -67,6 +67,7 @@ static const char *wanted_type(const struct option *option) {
     case OPTIONS_KIND_show:
         return "true or false";
     case OPTIONS_KIND_named:
+    case OPTIONS_KIND_label:
         return "true, false or a name";
     case OPTIONS_KIND_number:
     case OPTIONS_KIND_count:

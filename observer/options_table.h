@@ -13,6 +13,7 @@ enum options_kind {
     OPTIONS_KIND_flag,
     OPTIONS_KIND_show,
     OPTIONS_KIND_named,
+    OPTIONS_KIND_label,
     OPTIONS_KIND_number,
     OPTIONS_KIND_count,
     OPTIONS_KIND_decimal,

@@ -9,7 +9,9 @@
 
 #include <omni/region.h>
 
+#include "avahi.h"
 #include "options_table.h"
+#include "text.h"
 
 static int refuse(struct options_run *run, const struct options_setting *setting,
                   const char *reason) {
@@ -36,16 +38,35 @@ static int set_flag(struct options_run *run, const struct options_setting *setti
     return read_flag(setting->value, member) ? 0 : refuse(run, setting, "yes or no");
 }
 
-static int set_named(struct options_run *run, const struct options_setting *setting, void *member) {
-    struct options_named *named = member;
+/* A flag, or a name that `is_valid` likes. */
+static int set_named_by(struct options_run *run, const struct options_setting *setting,
+                        struct options_named *named, bool (*is_valid)(const char *name),
+                        const char *wanted) {
     bool on = true;
     bool is_name = !read_flag(setting->value, &on);
-    if (is_name && !omni_name_is_valid(setting->value))
-        return refuse(run, setting,
-                      "a source's name: 1 to 47 of A-Z a-z 0-9 . _ - and no dot in front");
+    if (is_name && !is_valid(setting->value))
+        return refuse(run, setting, wanted);
     named->on = on;
     named->name = is_name ? setting->value : NULL;
     return 0;
+}
+
+static int set_named(struct options_run *run, const struct options_setting *setting, void *member) {
+    return set_named_by(run, setting, member, omni_name_is_valid,
+                        "a source's name: 1 to 47 of A-Z a-z 0-9 . _ - and no dot in front");
+}
+
+static bool is_label(const char *name) {
+    size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++)
+        if (iscntrl((unsigned char)name[i]))
+            return false;
+    return length > 0 && length < AVAHI_NAME_BYTES && text_is_utf8(name, length);
+}
+
+static int set_label(struct options_run *run, const struct options_setting *setting, void *member) {
+    return set_named_by(run, setting, member, is_label,
+                        "yes, no, or a name of 1 to 63 bytes without control characters");
 }
 
 static int refuse_range(struct options_run *run, const struct options_setting *setting,
@@ -269,14 +290,14 @@ static int set_users(struct options_run *run, const struct options_setting *sett
 }
 
 static setter *const setters[OPTIONS_KINDS_COUNT] = {
-    [OPTIONS_KIND_flag] = set_flag,           [OPTIONS_KIND_show] = set_flag,
-    [OPTIONS_KIND_named] = set_named,         [OPTIONS_KIND_number] = set_number,
-    [OPTIONS_KIND_count] = set_count,         [OPTIONS_KIND_decimal] = set_decimal,
-    [OPTIONS_KIND_span] = set_span,           [OPTIONS_KIND_size] = set_size,
-    [OPTIONS_KIND_choice] = set_choice,       [OPTIONS_KIND_text] = set_text,
-    [OPTIONS_KIND_config] = set_text,         [OPTIONS_KIND_texts] = set_texts,
-    [OPTIONS_KIND_addresses] = set_addresses, [OPTIONS_KIND_regions] = set_regions,
-    [OPTIONS_KIND_users] = set_users,
+    [OPTIONS_KIND_flag] = set_flag,       [OPTIONS_KIND_show] = set_flag,
+    [OPTIONS_KIND_named] = set_named,     [OPTIONS_KIND_label] = set_label,
+    [OPTIONS_KIND_number] = set_number,   [OPTIONS_KIND_count] = set_count,
+    [OPTIONS_KIND_decimal] = set_decimal, [OPTIONS_KIND_span] = set_span,
+    [OPTIONS_KIND_size] = set_size,       [OPTIONS_KIND_choice] = set_choice,
+    [OPTIONS_KIND_text] = set_text,       [OPTIONS_KIND_config] = set_text,
+    [OPTIONS_KIND_texts] = set_texts,     [OPTIONS_KIND_addresses] = set_addresses,
+    [OPTIONS_KIND_regions] = set_regions, [OPTIONS_KIND_users] = set_users,
 };
 
 bool options_is_list(const struct option *option) {

@@ -13,6 +13,7 @@
 #include <omni/guard.h>
 
 #include "access.h"
+#include "announcer.h"
 #include "command.h"
 #include "door.h"
 #include "host_source.h"
@@ -50,6 +51,7 @@ struct serve {
     struct speaker *speaker;
     struct machines *machines;
     struct host_source *host;
+    struct announcer *announcer;
     struct sources *sources;
     struct http *http;
     struct omni_problem problem; /* why a part could not be opened, where it says so */
@@ -198,15 +200,15 @@ static int plan_feed(struct serve *serve) {
 
 /* ---- the links ---- */
 
-struct announcement {
+struct printed {
     char for_phone[LINKS_BYTES]; /* the first link that is not loopback; "" : none */
 };
 
 static void print_link(void *context, const char *link, bool is_loopback) {
-    struct announcement *announcement = context;
+    struct printed *printed = context;
     (void)printf("%s\n", link);
-    if (!is_loopback && announcement->for_phone[0] == '\0')
-        (void)snprintf(announcement->for_phone, sizeof announcement->for_phone, "%s", link);
+    if (!is_loopback && printed->for_phone[0] == '\0')
+        (void)snprintf(printed->for_phone, sizeof printed->for_phone, "%s", link);
 }
 
 static void print_qr(const char *link) {
@@ -217,16 +219,16 @@ static void print_qr(const char *link) {
     text_close(&text);
 }
 
-static void announce(const struct serve *serve) {
-    struct announcement announcement = {.for_phone = ""};
+static void print_links(const struct serve *serve) {
+    struct printed printed = {.for_phone = ""};
     char address[ADDRESS_BYTES];
     if (serve->options->quiet)
         return;
     for (size_t i = 0; door_address(serve->door, i, address, sizeof address); i++)
-        (void)links_each(address, serve->access.token, print_link, &announcement);
+        (void)links_each(address, serve->access.token, print_link, &printed);
     bool guarded = serve->access.token[0] != '\0';
-    if (guarded && announcement.for_phone[0] != '\0' && isatty(STDOUT_FILENO) == 1)
-        print_qr(announcement.for_phone);
+    if (guarded && printed.for_phone[0] != '\0' && isatty(STDOUT_FILENO) == 1)
+        print_qr(printed.for_phone);
     (void)fflush(stdout);
 }
 
@@ -318,10 +320,27 @@ static int open_sources(struct serve *serve) {
     return error;
 }
 
+static void on_named(void *context, const char *host) {
+    access_announce(context, host);
+}
+
+static int open_announcer(struct serve *serve) {
+    const struct options *options = serve->options;
+    struct announcer_options how = {.on = options->announce.on,
+                                    .name = options->announce.name,
+                                    .quiet = options->quiet,
+                                    .named = on_named,
+                                    .context = &serve->access};
+    for (size_t i = 0; door_socket(serve->door, i) >= 0; i++)
+        (void)reach_add(&how.reaches, door_socket(serve->door, i));
+    return announcer_open(&serve->announcer, &serve->loop, &how);
+}
+
 static int open_http(struct serve *serve) {
     struct http_options how = {.connections_max = serve->options->max_requests,
                                .header_seconds = serve->options->header_timeout,
-                               .idle_seconds = serve->options->idle_timeout};
+                               .idle_seconds = serve->options->idle_timeout,
+                               .announcer = serve->announcer};
     return http_open(&serve->http, &serve->loop, &how, serve->sources, serve->hub, &serve->access);
 }
 
@@ -334,11 +353,17 @@ static const struct {
     const char *name;
     int (*open)(struct serve *serve);
 } parts[] = {
-    {"signals", watch_signals},          {"a timer", plan_trim},
-    {"the watchdog's timer", plan_feed}, {"the WebSocket side", open_hub},
-    {"the speaker", open_speaker},       {"the shared memory", open_machines},
-    {"the host source", open_host},      {"sources", open_sources},
-    {"the HTTP side", open_http},        {"the door", open_door},
+    {"signals", watch_signals},
+    {"a timer", plan_trim},
+    {"the watchdog's timer", plan_feed},
+    {"the WebSocket side", open_hub},
+    {"the speaker", open_speaker},
+    {"the shared memory", open_machines},
+    {"the host source", open_host},
+    {"sources", open_sources},
+    {"the announcement", open_announcer},
+    {"the HTTP side", open_http},
+    {"the door", open_door},
 };
 
 static int open_parts(struct serve *serve) {
@@ -371,6 +396,7 @@ static bool close_parts(struct serve *serve) {
     hub_close(serve->hub);
     bool is_alone = speaker_close(serve->speaker);
     is_alone = host_source_close(serve->host) && is_alone;
+    is_alone = announcer_close(serve->announcer) && is_alone;
     machines_close(serve->machines);
     sources_close(serve->sources);
     uv_walk(&serve->loop, close_own, serve);
@@ -390,7 +416,7 @@ static int run(struct serve *serve) {
     }
     error = open_parts(serve);
     if (error == 0) {
-        announce(serve);
+        print_links(serve);
         error = say_ready(serve);
     }
     if (error == 0) {

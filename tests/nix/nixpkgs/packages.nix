@@ -44,6 +44,7 @@ let
 
   names = [
     "alsa-lib"
+    "avahi"
     "bash-completion"
     "chromium"
     "cjson"

@@ -95,6 +95,23 @@ static void hosts(void **state) {
     }
 }
 
+static void the_name_that_the_network_was_told(void **state) {
+    struct access access = without_token();
+    struct access_request request = {.host = "hen-2.local:8080"};
+    (void)state;
+    assert_int_equal(access_check(&access, &request), ACCESS_BAD_HOST);
+    access_announce(&access, "Hen-2.local");
+    assert_int_equal(access_check(&access, &request), ACCESS_GRANTED);
+    access_announce(&access, "");
+    assert_int_equal(access_check(&access, &request), ACCESS_BAD_HOST);
+    static const char *const foreign[] = {"evil.example", "a.evil.local", ".local", "local", "x"};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        access_announce(&access, foreign[i]);
+        assert_string_equal(access.announced_name, "");
+    }
+    assert_int_equal(access_check(&access, &(struct access_request){.host = ""}), ACCESS_BAD_HOST);
+}
+
 /* Even where both are ours: whoever is in between may have meant either. */
 static void two_hosts_are_refused(void **state) {
     struct access access = with_token();
@@ -372,6 +389,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_names_the_cookie_after_the_port),
         cmocka_unit_test(hosts),
+        cmocka_unit_test(the_name_that_the_network_was_told),
         cmocka_unit_test(two_hosts_are_refused),
         cmocka_unit_test(a_host_of_any_length_is_refused_safely),
         cmocka_unit_test(a_machine_without_a_name_has_no_name_to_match),

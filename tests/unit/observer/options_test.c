@@ -276,6 +276,30 @@ static void addresses(void **state) {
                       LIST("--listen", "address and port", "127.0.0.1:8080"));
 }
 
+static void a_name_on_the_network(void **state) {
+    static const char longest[] = "--announce=0123456789012345678901234567890123456789"
+                                  "01234567890123456789012";
+    (void)state;
+    accept(NOTHING, NOTHING);
+    assert_true(options.announce.on);
+    assert_null(options.announce.name);
+    accept(LIST("--announce=H\u00fchner im Stall, oben"), NOTHING);
+    assert_string_equal(options.announce.name, "H\u00fchner im Stall, oben");
+    accept(LIST("--announce"), LIST("OMNI_ANNOUNCE=no"));
+    assert_true(options.announce.on);
+    accept(NOTHING, LIST("OMNI_ANNOUNCE=no"));
+    assert_false(options.announce.on);
+    accept(LIST(longest), NOTHING);
+    assert_int_equal(strlen(options.announce.name), 63);
+    static const char *const wrong[] = {
+        "--announce=", "--announce=a\nb", "--announce=\xff",
+        "--announce=0123456789012345678901234567890123456789012345678901234567890123"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        refuse_saying(LIST(wrong[i]), NOTHING, LIST("--announce", "a name of 1 to 63 bytes"));
+    configure("{\"announce\": 1}");
+    refuse_saying(LIST("--config", config_path), NOTHING, LIST("true, false or a name"));
+}
+
 static void a_flag_may_have_a_name(void **state) {
     (void)state;
     accept(NOTHING, NOTHING);
@@ -728,6 +752,7 @@ int main(void) {
         cmocka_unit_test_teardown(help_does_not_ask_for_a_good_configuration, clean_up),
         cmocka_unit_test(help_names_every_option_and_command),
         cmocka_unit_test(help_fits_a_terminal),
+        cmocka_unit_test_teardown(a_name_on_the_network, clean_up),
         cmocka_unit_test_teardown(a_flag_may_have_a_name, clean_up),
         cmocka_unit_test(man_page_has_the_options_as_they_are),
         cmocka_unit_test_teardown(config_page_has_the_keys_as_they_are, clean_up),

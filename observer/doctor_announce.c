@@ -1,0 +1,90 @@
+/* Whether the network is told where the page is. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "avahi.h"
+#include "doctor.h"
+#include "door.h"
+#include "probe.h"
+
+#define DAEMON_SOCKET "/run/avahi-daemon/socket"
+
+static bool has_open_address(const struct options *options) {
+    for (size_t i = 0; i < options->listen.count; i++)
+        if (!door_is_loopback(options->listen.items[i]))
+            return true;
+    return false;
+}
+
+static bool daemon_runs(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = DAEMON_SOCKET};
+    int line = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool runs = line >= 0 && connect(line, (struct sockaddr *)&address, sizeof address) == 0;
+    if (line >= 0)
+        (void)close(line);
+    return runs;
+}
+
+static const char *remedy(void) {
+    if (!avahi_is_installed())
+        return "sudo apt install avahi-daemon libavahi-client3";
+    if (daemon_runs())
+        return "";
+    return access("/usr/sbin/avahi-daemon", X_OK) == 0 ? "sudo systemctl start avahi-daemon"
+                                                       : "sudo apt install avahi-daemon";
+}
+
+/* What the observer at that address says; false where none does. */
+static bool tell_running(struct doctor *doctor, const char *listen) {
+    struct probe_answer answer;
+    if (probe_ask(&answer, listen, "/healthz", "") < 0)
+        return false;
+    cJSON *health = cJSON_Parse(answer.body);
+    const cJSON *announced = cJSON_GetObjectItem(health, "announced");
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(announced, "name"));
+    const char *host = cJSON_GetStringValue(cJSON_GetObjectItem(announced, "host"));
+    const char *reason = cJSON_GetStringValue(cJSON_GetObjectItem(announced, "reason"));
+    if (name != NULL)
+        doctor_say(doctor, DOCTOR_OK, "", "the network is told of \"%s\", at http://%s:%s/", name,
+                   host != NULL ? host : "", strrchr(listen, ':') + 1);
+    else if (reason != NULL)
+        doctor_say(doctor, DOCTOR_NOTE, remedy(), "the network is not told where the page is: %s",
+                   reason);
+    bool has_told = name != NULL || reason != NULL;
+    cJSON_Delete(health);
+    probe_free(&answer);
+    return has_told;
+}
+
+static void tell_expected(struct doctor *doctor) {
+    if (!avahi_is_installed())
+        doctor_say(doctor, DOCTOR_NOTE, remedy(),
+                   "the network will not be told where the page is: libavahi-client is not "
+                   "installed");
+    else if (!daemon_runs())
+        doctor_say(doctor, DOCTOR_NOTE, remedy(),
+                   "the network will not be told where the page is: no avahi-daemon runs");
+    else
+        doctor_say(doctor, DOCTOR_OK, "", "avahi-daemon runs: the network will be told");
+}
+
+void doctor_check_announce(struct doctor *doctor) {
+    const struct options *options = doctor->options;
+    if (!options->announce.on) {
+        doctor_say(doctor, DOCTOR_OK, "", "the network is told nothing: --announce=no");
+        return;
+    }
+    if (!has_open_address(options)) {
+        doctor_say(doctor, DOCTOR_OK, "",
+                   "the network is told nothing: only this machine may look");
+        return;
+    }
+    for (size_t i = 0; i < options->listen.count && i < DOCTOR_LISTENS_MAX; i++)
+        if (doctor->answers[i] && tell_running(doctor, options->listen.items[i]))
+            return;
+    tell_expected(doctor);
+}
