@@ -106,8 +106,8 @@ class Host {
   }
 }
 
-// As Debian's, but it runs as root (the test's folder is root's), and the daemons there are no systemd's.
-const BUS = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+// As Debian's, but for its user: the daemons there are root's, and no systemd's.
+export const BUS = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>system</type>
   <auth>EXTERNAL</auth>
@@ -129,7 +129,7 @@ const BUS = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
   <includedir>/etc/dbus-1/system.d</includedir>
 </busconfig>
 `;
-const AVAHI = "[server]\nuse-ipv4=yes\nuse-ipv6=yes\nenable-dbus=yes\n[publish]\npublish-workstation=no\npublish-hinfo=no\n";
+export const AVAHI = "[server]\nuse-ipv4=yes\nuse-ipv6=yes\nenable-dbus=yes\n[publish]\npublish-workstation=no\npublish-hinfo=no\n";
 
 /** Hosts with these names, on one network: eth0 has the addresses 10.77.0.1, 10.77.0.2, ... */
 export async function startNetwork(place, names) {

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { AVAHI, BUS } from "../integration/network.mjs";
 import { addPrograms, pack } from "./archive.mjs";
 import { librariesOf, machineTest, OWN, startMachine, systemOf } from "./machine.mjs";
 
@@ -16,6 +17,9 @@ const TOOLS = ["/usr/bin/systemctl", "/usr/bin/journalctl", "/usr/bin/systemd-ru
 const TARGETS = ["sysinit", "basic", "shutdown", "multi-user", "sockets", "network"].map((name) => `system/${name}.target`);
 const JOURNAL = ["system/systemd-journald.service", "system/systemd-journald.socket", "system/systemd-journald-dev-log.socket"];
 const LIFETIME_S = 240;
+const DAEMONS = ["/usr/bin/dbus-daemon", "/usr/sbin/avahi-daemon"];
+const POLICY = "/usr/share/dbus-1/system.d/avahi-dbus.conf";
+const ANNOUNCES = [...DAEMONS, POLICY].every((file) => existsSync(file));
 
 /* The first file system cannot be pivoted away from, as units with a file system of their own need: so it is left. */
 const INIT = `#!/bin/busybox sh
@@ -51,13 +55,15 @@ TTYPath=/dev/${OWN === "aarch64" ? "ttyAMA0" : "ttyS0"}
 `;
 
 const FILES = {
-  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\n",
-  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\n",
+  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\navahi:x:902:902::/:/bin/false\n",
+  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\navahi:x:902:\nnetdev:x:903:\n",
   "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
   "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
   "etc/os-release": "ID=test\n",
   "etc/systemd/system/console.service": CONSOLE_UNIT,
   "etc/systemd/system/default.target": "[Unit]\nDefaultDependencies=no\nWants=console.service basic.target systemd-journald.service\n",
+  "etc/bus.conf": BUS,
+  "etc/avahi.conf": AVAHI,
   "usr/console": CONSOLE,
   init: INIT,
 };
@@ -78,8 +84,14 @@ function image() {
   const services = ["systemd", "systemd-journald", "systemd-executor"].map((name) => join(SYSTEM, name)).filter((file) => existsSync(file));
   const built = ["omni-robot", "omni-observer", "omni-driver-host"].map((name) => join(BUILT, name));
   const plugin = folders.map((folder) => join(folder, "libwebsockets-evlib_uv.so")).find((file) => existsSync(file));
-  addPrograms(others, [...services, ...TOOLS, ...built, plugin], [...folders, ...folders.map((folder) => join(folder, "systemd"))]);
+  const client = folders.map((folder) => join(folder, "libavahi-client.so.3")).find((file) => existsSync(file));
+  const announcing = ANNOUNCES && client ? [...DAEMONS, client] : [];
+  addPrograms(others, [...services, ...TOOLS, ...built, plugin, ...announcing], [...folders, ...folders.map((folder) => join(folder, "systemd"))]);
   const places = [[SYSTEM, services], ["/usr/bin", TOOLS], ["/usr/local/bin", built], [plugin.replace(/\/[^/]*$/, ""), [plugin]]];
+  if (announcing.length > 0) {
+    places.push(["/usr/bin", DAEMONS], ["/lib", [client]]);
+    addFile(files, POLICY.slice(1), readFileSync(POLICY));
+  }
   for (const [place, programs] of places)
     for (const program of programs) addFile(files, join(place, program.replace(/.*\//, "")).slice(1), readFileSync(program));
   for (const [path, bytes] of others) if (path.startsWith("lib")) bytes === undefined ? files.set(path, bytes) : addFile(files, path, bytes);
@@ -191,6 +203,15 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
     assert.equal((await machine.must("stat -c '%a %U' /var/lib/omniscient/token")).trim(), "600 omni-observer");
     const token = (await machine.must("cat /var/lib/omniscient/token")).trim();
     await machine.until(`wget -q -O - --header 'Authorization: Bearer ${token}' http://127.0.0.1:8080/api/sources | grep -q live`);
+  });
+
+  await t.test("the sandbox lets it announce its page", async (t) => {
+    if (!ANNOUNCES) return t.skip("there is no avahi-daemon (scripts/deps test)");
+    await machine.must("hostname rover; mkdir -p /run/dbus /run/avahi-daemon; dbus-daemon --nofork --nopidfile --nosyslog --config-file=/etc/bus.conf >/dev/null 2>&1 &");
+    await machine.until("[ -S /run/dbus/system_bus_socket ]");
+    await machine.must("avahi-daemon --no-drop-root --no-chroot --no-rlimits --file=/etc/avahi.conf >/dev/null 2>&1 &");
+    await machine.until(`wget -q -O - http://127.0.0.1:8080/healthz | grep -q '"name":"rover","host":"rover.local"'`);
+    assert.match(await journal("omni-observer", "info"), /announced on the network as "rover": http:\/\/rover\.local:8080\//);
   });
   return undefined;
 });
