@@ -282,8 +282,16 @@ static int run_loop(struct session *session) {
 /* The machine's watchdog bites from here on: what opens and closes the board may take its time. */
 static int run_watched(struct session *session) {
     struct omni_problem problem;
-    if (watchdog_open(&session->watchdog, session->options->watchdog, &problem) < 0)
+    const struct watchdog_options how = {.device = session->options->watchdog,
+                                         .system = "/sys",
+                                         .period_ns = period_ns(session->options)};
+    if (watchdog_open(&session->watchdog, &how, &problem) < 0)
         return refuse(problem.text);
+    if (session->watchdog.stays)
+        say(SAY_WARNING,
+            "--watchdog %s cannot be stopped any more (its driver's nowayout): %u s after this "
+            "robot ends, however it ends, it resets the machine.",
+            how.device, session->watchdog.timeout_s);
     int status = run_loop(session);
     watchdog_close(&session->watchdog);
     return status;

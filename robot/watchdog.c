@@ -2,9 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/major.h>
 #include <linux/watchdog.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -13,20 +18,83 @@
 /* So that one late tick does no harm. */
 #define FEEDINGS_IN_TIME 4
 
-static uint64_t patience_ns(int device) {
-    int seconds = 0;
-    if (ioctl(device, WDIOC_GETTIMEOUT, &seconds) < 0 || seconds <= 0)
-        seconds = WATCHDOG_PATIENCE_S;
-    return (uint64_t)seconds * CLOCK_NS_A_SECOND;
+enum { WATCHDOG_MINOR = 130 };
+
+/* ---- what sysfs tells of it, without waking it ---- */
+
+static bool read_number(const char *folder, const char *name, unsigned *number) {
+    char path[PATH_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    bool is_read = file != NULL && fscanf(file, "%9u", number) == 1;
+    if (file != NULL)
+        (void)fclose(file);
+    return is_read;
 }
 
-int watchdog_open(struct watchdog *watchdog, const char *device, struct omni_problem *problem) {
+/* /dev/watchdog has a number of its own, and is the first one. */
+static bool find_folder(char folder[PATH_MAX], const struct watchdog_options *options) {
+    struct stat facts;
+    if (stat(options->device, &facts) < 0 || !S_ISCHR(facts.st_mode))
+        return false;
+    unsigned major_number = major(facts.st_rdev);
+    unsigned minor_number = minor(facts.st_rdev);
+    int length = major_number == MISC_MAJOR && minor_number == WATCHDOG_MINOR
+                     ? snprintf(folder, PATH_MAX, "%s/class/watchdog/watchdog0", options->system)
+                     : snprintf(folder, PATH_MAX, "%s/dev/char/%u:%u", options->system,
+                                major_number, minor_number);
+    return length > 0 && length < PATH_MAX;
+}
+
+static void look(struct watchdog *watchdog, const struct watchdog_options *options) {
+    char folder[PATH_MAX];
+    unsigned stays = 0;
+    if (!find_folder(folder, options))
+        return;
+    (void)read_number(folder, "timeout", &watchdog->timeout_s);
+    watchdog->stays = read_number(folder, "nowayout", &stays) && stays != 0;
+}
+
+/* ---- the device ---- */
+
+static int check_timeout(const struct watchdog *watchdog, const struct watchdog_options *options,
+                         struct omni_problem *problem) {
+    if (watchdog->timeout_s == 0 ||
+        watchdog->timeout_s * CLOCK_NS_A_SECOND >= 2 * options->period_ns)
+        return 0;
+    return complain(problem, -ERANGE,
+                    "--watchdog %.80s: its %u s are less than two ticks, so that one that is late "
+                    "would reset the machine: a higher --tick-hz, or wdctl --settimeout 10 %.80s",
+                    options->device, watchdog->timeout_s, options->device);
+}
+
+static int open_device(struct watchdog *watchdog, const struct watchdog_options *options,
+                       struct omni_problem *problem) {
+    int seconds = 0;
+    watchdog->device = open(options->device, O_WRONLY | O_CLOEXEC);
+    if (watchdog->device < 0)
+        return complain(problem, -errno, "--watchdog %.80s: %s", options->device, strerror(errno));
+    if (ioctl(watchdog->device, WDIOC_GETTIMEOUT, &seconds) == 0 && seconds > 0)
+        watchdog->timeout_s = (unsigned)seconds;
+    int error = check_timeout(watchdog, options, problem);
+    if (error < 0)
+        watchdog_close(watchdog);
+    return error;
+}
+
+int watchdog_open(struct watchdog *watchdog, const struct watchdog_options *options,
+                  struct omni_problem *problem) {
     struct watchdog made = {.device = -1};
-    if (device != NULL) {
-        made.device = open(device, O_WRONLY | O_CLOEXEC);
-        if (made.device < 0)
-            return complain(problem, -errno, "--watchdog %.80s: %s", device, strerror(errno));
-        made.interval_ns = patience_ns(made.device) / FEEDINGS_IN_TIME;
+    if (options->device != NULL) {
+        look(&made, options);
+        int error = check_timeout(&made, options, problem);
+        if (error == 0)
+            error = open_device(&made, options, problem);
+        if (error < 0)
+            return error;
+        if (made.timeout_s == 0)
+            made.timeout_s = WATCHDOG_PATIENCE_S;
+        made.interval_ns = made.timeout_s * CLOCK_NS_A_SECOND / FEEDINGS_IN_TIME;
     }
     *watchdog = made;
     return 0;

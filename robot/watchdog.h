@@ -8,7 +8,8 @@
  *
  * Calling sequence
  *     struct watchdog watchdog;
- *     int error = watchdog_open(&watchdog, "/dev/watchdog", &problem);   // NULL: there is none
+ *     struct watchdog_options how = {.device = "/dev/watchdog", .system = "/sys", .period_ns = ...};
+ *     int error = watchdog_open(&watchdog, &how, &problem);
  *     each tick: watchdog_feed(&watchdog, now_ns);
  *     watchdog_close(&watchdog);                  // it is told to let go
  *
@@ -19,6 +20,7 @@
 #ifndef ROBOT_WATCHDOG_H
 #define ROBOT_WATCHDOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <omni/schema.h>
@@ -31,17 +33,27 @@ struct watchdog {
     int device;           /* -1: none */
     uint64_t interval_ns; /* between two feedings */
     uint64_t fed_ns;
+    unsigned timeout_s; /* after which it resets the machine */
+    bool stays;         /* cannot be told to let go (its driver's nowayout) */
 };
 
-/* Opens the watchdog, which bites from now on. `device` NULL: none, and the other calls do nothing.
- * Returns 0; -errno with a sentence in `problem`. */
-int watchdog_open(struct watchdog *watchdog, const char *device, struct omni_problem *problem);
+struct watchdog_options {
+    const char *device; /* NULL: none, and the other calls do nothing */
+    const char *system; /* where sysfs is, in which most drivers tell about themselves */
+    uint64_t period_ns; /* of the ticks */
+};
+
+/* Opens the watchdog, which bites from now on. One whose time-out is shorter than two ticks is not
+ * opened where sysfs tells that before; else it is told to let go again.
+ * Returns 0; -ERANGE for such a one, or another -errno, with a sentence in `problem`. */
+int watchdog_open(struct watchdog *watchdog, const struct watchdog_options *options,
+                  struct omni_problem *problem);
 
 /* A tick took place at `now_ns` (CLOCK_MONOTONIC). One system call when it is time, else none;
  * never blocks. */
 void watchdog_feed(struct watchdog *watchdog, uint64_t now_ns);
 
-/* Tells it to let go. */
+/* Tells it to let go, which one that stays does not do. */
 void watchdog_close(struct watchdog *watchdog);
 
 #endif
