@@ -20,7 +20,8 @@
 /* The thread's alone, from its start on. */
 struct worker {
     int line; /* closed by the other side: the end */
-    struct omni_publisher *publisher;
+    struct host_source_options options;
+    struct omni_publisher *publisher; /* NULL: somebody else publishes it */
     struct host_reader reader;
 };
 
@@ -37,6 +38,14 @@ static void free_worker(struct worker *worker) {
         (void)close(line);
 }
 
+static int open_publisher(struct worker *worker, struct omni_problem *problem) {
+    const struct host_source_options *options = &worker->options;
+    const struct omni_publisher_options how = {.directory = options->directory,
+                                               .period_ns = HOST_SOURCE_PERIOD_NS};
+    return omni_publisher_open(&worker->publisher, options->name, host_status_schema(), &how,
+                               problem);
+}
+
 /* ---- the thread ---- */
 
 /* Sleeps until then; false where it is the end. */
@@ -50,13 +59,28 @@ static bool wait_until(const struct worker *worker, uint64_t then_ns) {
     return true;
 }
 
+/* Whoever published it may have ended. */
+static void take_over(struct worker *worker) {
+    struct omni_problem problem;
+    if (open_publisher(worker, &problem) == 0)
+        say(SAY_INFO, "host source: \"%s\" is published by this observer now",
+            worker->options.name);
+}
+
+static void publish(struct worker *worker) {
+    struct host_status status;
+    host_reader_read(&worker->reader, &status);
+    omni_publish(worker->publisher, &status);
+}
+
 static void *run(void *context) {
     struct worker *worker = context;
     uint64_t next_ns = clock_now_ns();
     while (wait_until(worker, next_ns)) {
-        struct host_status status;
-        host_reader_read(&worker->reader, &status);
-        omni_publish(worker->publisher, &status);
+        if (worker->publisher == NULL)
+            take_over(worker);
+        if (worker->publisher != NULL)
+            publish(worker);
         /* What blocked for longer is not made up for. */
         for (uint64_t now = clock_now_ns(); next_ns <= now;)
             next_ns += HOST_SOURCE_PERIOD_NS;
@@ -76,25 +100,24 @@ static void explain_second(const struct host_source_options *options,
     if (owner > 0)
         (void)snprintf(who, sizeof who, "process %ld", (long)owner);
     (void)snprintf(problem->text, sizeof problem->text,
-                   "\"%s\" is published by %s already: that one is shown, and this observer adds "
-                   "none of its own (--host-source=NAME for another name)",
+                   "\"%s\" is published by %s already: that one is shown, and this observer's when "
+                   "it ends (--host-source=NAME for another name)",
                    options->name, who);
 }
 
+/* -EBUSY: made, and waits for its turn. */
 static int make_worker(struct worker **worker, const struct host_source_options *options,
                        struct omni_problem *problem) {
-    const struct omni_publisher_options how = {.directory = options->directory,
-                                               .period_ns = HOST_SOURCE_PERIOD_NS};
     struct worker *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
     made->line = -1;
+    made->options = *options;
     made->reader.root = options->root;
-    int error =
-        omni_publisher_open(&made->publisher, options->name, host_status_schema(), &how, problem);
+    int error = open_publisher(made, problem);
     if (error == -EBUSY)
         explain_second(options, problem);
-    if (error < 0)
+    if (error < 0 && error != -EBUSY)
         free_worker(made);
     else
         *worker = made;
@@ -120,15 +143,16 @@ int host_source_open(struct host_source **source, const struct host_source_optio
     problem->text[0] = '\0';
     struct host_source *made = calloc(1, sizeof *made);
     int error = made == NULL ? -ENOMEM : make_worker(&worker, options, problem);
-    if (error == 0 && (error = start(made, worker)) < 0)
+    int failure = worker != NULL ? start(made, worker) : error;
+    if (failure < 0 && worker != NULL)
         free_worker(worker);
-    if (error < 0 && problem->text[0] == '\0')
-        (void)snprintf(problem->text, sizeof problem->text, "%s", strerror(-error));
-    if (error < 0)
+    if (failure < 0 && problem->text[0] == '\0')
+        (void)snprintf(problem->text, sizeof problem->text, "%s", strerror(-failure));
+    if (failure < 0)
         free(made);
     else
         *source = made;
-    return error;
+    return failure < 0 ? failure : error;
 }
 
 bool host_source_close(struct host_source *source) {

@@ -17,7 +17,9 @@
  *     bool is_over = host_source_close(source);
  *
  * Failure
- *   A name that somebody publishes already is the usual one: `problem` says who does.
+ *   A name that somebody publishes already is no failure: `problem` says who does, and when that one
+ *   ends, however it ends, this source takes its place within a period. So of several observers each
+ *   may end, and the machine is still seen.
  */
 #ifndef OBSERVER_HOST_SOURCE_H
 #define OBSERVER_HOST_SOURCE_H
@@ -34,15 +36,16 @@
 struct host_source; /* opaque */
 
 struct host_source_options {
+    /* Must outlive the source, and the process where host_source_close() returns false. */
     const char *name;      /* of the source */
     const char *directory; /* of segments */
-    const char *root;      /* below which proc and sys are; must outlive the source, and the process
-                              where host_source_close() returns false */
+    const char *root;      /* below which proc and sys are */
 };
 
 /* Makes the segment, in the calling thread, and starts the other one, which publishes at once.
- * Returns 0; or what omni_publisher_open() returns, with a sentence in `problem` that says what is
- * shown instead; or another -errno. *source is untouched on failure. */
+ * Returns 0; -EBUSY, with a sentence in `problem` and *source open, where somebody else publishes it
+ * already; or another error of omni_publisher_open(), with a sentence; or another -errno. *source is
+ * untouched on failure, which -EBUSY is not. */
 int host_source_open(struct host_source **source, const struct host_source_options *options,
                      struct omni_problem *problem);
 

@@ -132,7 +132,7 @@ test("its segment may be cut short: nothing else ends", options, async (t) => {
   assert.deepEqual(await observer.stop(), { code: 0, signal: null });
 });
 
-test("a second observer says that it is there already, and goes on without", options, async (t) => {
+test("a second observer says that it is there already, and publishes it when the first ends", options, async (t) => {
   const place = await openPlace(t);
   const first = await place.startObserver({ args: ["--host-source"] });
   const second = await place.startObserver({ args: ["--host-source"] });
@@ -141,8 +141,16 @@ test("a second observer says that it is there already, and goes on without", opt
   for (const observer of [first, second, third])
     await until("both are shown", async () => (await statusOf(observer, "host")) && (await statusOf(observer, "third")));
   assert.equal(third.stderr, "");
-  await second.stop();
-  assert.equal((await listed(place))[0].state, "live", "the first one's goes on");
+  const fourth = await place.startObserver({ args: ["--host-source"] });
+  await fourth.stop();
+  assert.equal((await listed(place))[0].process, first.pid, "the first one's goes on");
+  await first.stop();
+  await second.says(/host source: "host" is published by this observer now/, "stderr");
+  const isLive = (process) => async () => (await listed(place)).some(({ name, state, ...source }) => name === "host" && state === "live" && source.process === process);
+  await until("the second one's is there", isLive(second.pid));
+  const last = await place.startObserver({ args: ["--host-source"] });
+  await second.stop("SIGKILL");
+  await until("the last one's is there, too", isLive(last.pid));
 });
 
 test("who names no source wants a robot", options, async (t) => {
