@@ -13,6 +13,7 @@
  *   directory, sources, robot   doctor_sources.c
  *   port, token, page           doctor_port.c
  *   announce                    doctor_announce.c
+ *   host, ivshmem               doctor_host.c, doctor_ivshmem.c; silent where nobody asks for them
  *   sound, clock, libraries, limits  doctor_machine.c
  */
 #ifndef OBSERVER_DOCTOR_H
@@ -36,6 +37,8 @@
     X(token)                                                                                       \
     X(page)                                                                                        \
     X(announce)                                                                                    \
+    X(host)                                                                                        \
+    X(ivshmem)                                                                                     \
     X(sound)                                                                                       \
     X(clock)                                                                                       \
     X(libraries)                                                                                   \

@@ -258,6 +258,44 @@ test("an observer that looks elsewhere, cannot show something, or is another ver
   assert.match(complaint(await consult(place, { args: ["--listen", address] }), "page").text, /is version 0\.0\.1, this program/);
 });
 
+test("the machine's conditions: a folder that is none, and who publishes them", options, async (t) => {
+  const place = await openPlace(t);
+  assert.deepEqual((await consult(place)).of("host"), [], "nobody asked");
+  const within = (root) => ["--host-source=conditions", "--host-root", root];
+  assert.match(complaint(await consult(place, { args: within("/nowhere") }), "host").text, /\/nowhere cannot be read: No such/);
+  assert.match(complaint(await consult(place, { args: within(place.directory) }), "host").text, /no proc and no sys in/);
+  const well = await consult(place, { args: within("/") });
+  assert.deepEqual(well.of("host").map(({ grade, text }) => [grade, text]), [["ok", "the machine's conditions can be read in /"]]);
+  const observer = await place.startObserver({ args: ["--host-source=conditions"] });
+  const taken = await consult(place, { args: [...within("/"), "--listen", observer.address] });
+  assert.equal(taken.of("host")[0].text, `process ${observer.pid} publishes "conditions" already`);
+});
+
+test("sockets for virtual machines: taken, in the way, too long, nowhere", options, async (t) => {
+  const place = await openPlace(t);
+  const socket = join(place.directory, "robot.sock");
+  const said = async (path, ...more) => consult(place, { args: ["--ivshmem", path, ...more], within: isRoot ? ["setpriv", "--bounding-set=-all"] : [] });
+  assert.deepEqual((await said(socket)).of("ivshmem").map(({ grade, text }) => [grade, text]), [["ok", `${socket} can be made for virtual machines`]]);
+  assert.match(complaint(await said(socket, "--ivshmem-size", "5000"), "ivshmem").text, /^5000 bytes .* no power of two/);
+  assert.match(complaint(await said(`/${"x".repeat(107)}`), "ivshmem").text, /longer than 107 bytes/);
+  await writeFile(join(place.directory, "file"), "");
+  assert.match(complaint(await said(join(place.directory, "file")), "ivshmem").text, /is there already, and no socket/);
+  const folder = join(place.directory, "closed");
+  await mkdir(folder, { mode: 0o555 });
+  const closed = complaint(await said(join(folder, "robot.sock")), "ivshmem");
+  assert.match(closed.text, /no socket can be made there: Permission denied/);
+  typeIt({ type: closed.type.replace(/^sudo /, "") });
+  assert.deepEqual(grades(await said(join(folder, "robot.sock")), "ivshmem"), ["ok"]);
+  const other = createServer();
+  other.listen(socket);
+  await once(other, "listening");
+  assert.match(complaint(await said(socket), "ivshmem").text, /another program listens there/);
+  other.close();
+  await once(other, "close");
+  const observer = await place.startObserver({ args: ["--ivshmem", socket] });
+  assert.deepEqual((await said(socket, "--listen", observer.address)).of("ivshmem").map(({ text }) => text), [`${socket}: an observer serves it already`]);
+});
+
 test("no sound device matters to who wants sounds", options, async (t) => {
   const place = await openPlace(t);
   const file = join(place.directory, "asound.conf");
