@@ -8,7 +8,7 @@ const MINUS = "\u2212";
 /** What stands where there is no value. */
 export const NOTHING = "\u2013";
 /** What stands for a number that its publisher has none of (NaN). */
-const ABSENT = "no reading";
+export const ABSENT = "no reading";
 
 /** @param {Field} field */
 export function isNumeric(field) {

@@ -46,6 +46,14 @@ test("numbers of twenty digits are plotted: their last ones are beyond what a sc
   await lookAtTicks(page, 5);
 });
 
+test("the legend has a unit behind a number, and none behind what is no reading", async (t) => {
+  const { page } = await tank(t, { hash: "#tank&w=1&p=level,broken" });
+  const item = (name) => page.locator(".legend li", { hasText: name }).innerText();
+  await until("both are told", () => item("broken"), (words) => /no reading/.test(words));
+  assert.doesNotMatch(await item("broken"), /no reading\s*V/);
+  assert.match(await item("level"), /\d\s*l\b/);
+});
+
 test("trigger: falls below, auto: the plots run on by themselves, and stop again", async (t) => {
   const { page } = await tank(t, { period: 3000 });
   await arm(page, { kind: "below", mode: "auto" });

@@ -1,9 +1,9 @@
 // One panel: its plot, what is in it with the value under the cursor, and its buttons.
 
 import { exact } from "../csv.js";
-import { NOTHING, formatValue } from "../format.js";
+import { ABSENT, NOTHING, formatValue } from "../format.js";
 import { at } from "../series.js";
-import { html, liveText } from "./dom.js";
+import { html, liveClass, liveText } from "./dom.js";
 import { listen } from "./gestures.js";
 import { PanelPlot, stateWord } from "./plot.js";
 import { savePicture } from "./save.js";
@@ -124,9 +124,16 @@ function legendItem(index, place, plot, drop) {
   const unit = field.unit && !isState ? [html("small", {}, field.unit)] : [];
   const button = html("button", { type: "button", "aria-label": `Do not plot ${name}` }, "✕");
   button.onclick = () => drop(name);
+  const node = html("li", {}, swatch, html("span", {}, name), data, ...unit, button);
+  const text = liveText(data, NOTHING);
+  const absent = liveClass(node, "absent");
   return {
-    node: html("li", {}, swatch, html("span", {}, name), data, ...unit, button),
-    value: liveText(data, NOTHING),
+    node,
+    /** @param {string} words */
+    value(words) {
+      text(words);
+      absent(words === ABSENT);
+    },
   };
 }
 
