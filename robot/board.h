@@ -11,7 +11,8 @@
  *     struct board_setup setup = {...};
  *     const struct board_kind *kind = board_find("sim", &setup.argument);
  *     struct board *board;
- *     int error = kind->open(&board, &setup, &problem);
+ *     int error = kind->check != NULL ? kind->check(&setup, &problem) : 0;
+ *     error = kind->open(&board, &setup, &problem);
  *     sensor thread: error = kind->read_sensors(board, &reading); ...
  *     control loop:  error = kind->set_motors(board, powers); ...
  *     kind->close(board);
@@ -60,6 +61,12 @@ struct board_setup {
 struct board_kind {
     const char *name;
     bool takes_argument;
+
+    /* Judges what `setup` names (the file about the board, the driver's file), and touches nothing
+     * else: no hardware, no process. For before the robot's name is taken, which ends what its last
+     * run has left to be read. NULL: there is nothing to judge.
+     * Returns 0; -errno with a sentence in `problem` (may be NULL). open() judges again. */
+    int (*check)(const struct board_setup *setup, struct omni_problem *problem);
 
     /* Makes the board ready, motors at zero. May allocate and start threads. What `setup` points to
      * has to live as long as the board.

@@ -72,45 +72,65 @@ static int find_object(char path[PATH_MAX], const char *named, struct omni_probl
                     named, strerror(-error));
 }
 
-static int open_remote(struct board *board, const struct board_setup *setup, const struct cpu *cpu,
-                       const struct cpu *own, struct omni_problem *problem) {
+/* With such privileges the robot runs no code that its caller chose: the host has none of them. */
+static bool may_load(const struct board_setup *setup) {
+    return !setup->isolate_driver && setup->driver_host == NULL && !is_privileged();
+}
+
+/* What the files say: which driver, and who is to have it. */
+struct plan {
+    char path[PATH_MAX];
     struct host_program program;
+    bool is_remote; /* by that program */
+};
+
+static int plan_remote(struct plan *plan, const struct board_setup *setup, const struct cpu *cpu,
+                       const struct cpu *own, struct omni_problem *problem) {
+    plan->is_remote = true;
+    if (cpu->order != own->order)
+        return complain(problem, -ENOEXEC,
+                        "the driver %s is for %s, whose byte order is not that of this CPU (%s): "
+                        "they cannot work together",
+                        plan->path, cpu->name, own->name);
+    return host_find(&plan->program, cpu, cpu == own, setup->driver_host, problem);
+}
+
+static int make_plan(struct plan *plan, const struct board_setup *setup,
+                     struct omni_problem *problem) {
+    const struct cpu *cpu = NULL;
+    const struct cpu *own = NULL;
+    int error = find_object(plan->path, setup->argument, problem);
+    if (error == 0)
+        error = cpu_of_file(plan->path, &cpu, problem);
+    if (error == 0)
+        error = cpu_of_file("/proc/self/exe", &own, problem);
+    plan->is_remote = false;
+    if (error == 0 && (cpu != own || !may_load(setup)))
+        error = plan_remote(plan, setup, cpu, own, problem);
+    return error;
+}
+
+static int driver_board_check(const struct board_setup *setup, struct omni_problem *problem) {
+    struct plan plan;
+    return make_plan(&plan, setup, problem);
+}
+
+static int open_one(struct board *board, const struct board_setup *setup,
+                    struct omni_problem *problem) {
+    struct plan plan;
+    int error = make_plan(&plan, setup, problem);
+    if (error < 0)
+        return error;
+    memcpy(board->path, plan.path, sizeof board->path);
+    if (!plan.is_remote)
+        return driver_open(&board->local, board->path, setup->driver_config, problem);
     struct driver_keeper_settings settings = {
         .driver = board->path,
         .config = setup->driver_config,
         .priority = setup->priority,
         .stop = setup->stop,
     };
-    if (cpu->order != own->order)
-        return complain(problem, -ENOEXEC,
-                        "the driver %s is for %s, whose byte order is not that of this CPU (%s): "
-                        "they cannot work together",
-                        board->path, cpu->name, own->name);
-    int error = host_find(&program, cpu, cpu == own, setup->driver_host, problem);
-    if (error < 0)
-        return error;
-    return driver_remote_open(&board->remote, &settings, setup->period_ns, &program, problem);
-}
-
-/* With such privileges the robot runs no code that its caller chose: the host has none of them. */
-static bool may_load(const struct board_setup *setup) {
-    return !setup->isolate_driver && setup->driver_host == NULL && !is_privileged();
-}
-
-static int open_one(struct board *board, const struct board_setup *setup,
-                    struct omni_problem *problem) {
-    const struct cpu *cpu = NULL;
-    const struct cpu *own = NULL;
-    int error = find_object(board->path, setup->argument, problem);
-    if (error == 0)
-        error = cpu_of_file(board->path, &cpu, problem);
-    if (error == 0)
-        error = cpu_of_file("/proc/self/exe", &own, problem);
-    if (error != 0)
-        return error;
-    if (cpu == own && may_load(setup))
-        return driver_open(&board->local, board->path, setup->driver_config, problem);
-    return open_remote(board, setup, cpu, own, problem);
+    return driver_remote_open(&board->remote, &settings, setup->period_ns, &plan.program, problem);
 }
 
 static int driver_board_open(struct board **board, const struct board_setup *setup,
@@ -170,6 +190,7 @@ static void driver_board_close(struct board *board) {
 const struct board_kind board_driver = {
     .name = "driver",
     .takes_argument = true,
+    .check = driver_board_check,
     .open = driver_board_open,
     .sense = driver_board_sense,
     .set_motors = driver_board_set_motors,

@@ -123,16 +123,25 @@ close_chip:
     return error;
 }
 
-static int gpio_open(struct board **board, const struct board_setup *setup,
-                     struct omni_problem *problem) {
-    struct gpio_config config;
+static int load_config(struct gpio_config *config, const struct board_setup *setup,
+                       struct omni_problem *problem) {
     if (setup->board_config == NULL)
         return complain(problem, -EINVAL,
                         "--board gpio needs to know what is wired where: --board-config FILE (man "
                         "omni-gpio)");
-    int error = gpio_config_load(&config, setup->board_config, problem);
-    if (error == 0)
-        error = check_limit(&config, setup->period_ns, problem);
+    int error = gpio_config_load(config, setup->board_config, problem);
+    return error < 0 ? error : check_limit(config, setup->period_ns, problem);
+}
+
+static int gpio_check(const struct board_setup *setup, struct omni_problem *problem) {
+    struct gpio_config config;
+    return load_config(&config, setup, problem);
+}
+
+static int gpio_open(struct board **board, const struct board_setup *setup,
+                     struct omni_problem *problem) {
+    struct gpio_config config;
+    int error = load_config(&config, setup, problem);
     if (error < 0)
         return error;
     struct board *made = aligned_alloc(_Alignof(struct board), sizeof *made);
@@ -213,6 +222,7 @@ static void gpio_close(struct board *board) {
 
 const struct board_kind board_gpio = {
     .name = "gpio",
+    .check = gpio_check,
     .open = gpio_open,
     .sense = gpio_sense,
     .hold = gpio_hold,

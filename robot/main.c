@@ -145,10 +145,9 @@ static void begin_vigil(struct vigil *vigil, const struct session *session) {
                 options->realtime ? REALTIME_LOOP_PRIORITY : 0);
 }
 
-/* Returns 0 also where a signal came before the board was open: then there is none. */
-static int open_board(struct session *session) {
+static struct board_setup board_setup(const struct session *session) {
     const struct options *options = session->options;
-    struct board_setup setup = {
+    return (struct board_setup){
         .seed = options->seed,
         .period_ns = period_ns(options),
         .priority = priority(options),
@@ -159,6 +158,21 @@ static int open_board(struct session *session) {
         .isolate_driver = options->isolate_driver,
         .stop = &stop,
     };
+}
+
+/* Before the publisher is opened: that of a robot which cannot start would wipe out what the last
+ * run has left. */
+static int check_board(const struct session *session) {
+    struct board_setup setup = board_setup(session);
+    struct omni_problem problem;
+    if (session->kind->check == NULL || session->kind->check(&setup, &problem) == 0)
+        return 0;
+    return refuse(problem.text);
+}
+
+/* Returns 0 also where a signal came before the board was open: then there is none. */
+static int open_board(struct session *session) {
+    struct board_setup setup = board_setup(session);
     struct omni_problem problem;
     struct vigil vigil;
     begin_vigil(&vigil, session);
@@ -308,6 +322,8 @@ static int start_sensor(struct session *session) {
  * move the first one's motors. */
 static int run(struct session *session) {
     int status = open_notify(session);
+    if (status == 0)
+        status = check_board(session);
     if (status == 0)
         status = open_lockstep(session);
     if (status != 0)

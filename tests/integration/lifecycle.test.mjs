@@ -2,12 +2,13 @@
 // A robot that is killed a thousand times: rebirth.test.mjs.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { askJson } from "./raw.mjs";
-import { connect, openPlace, until } from "./support.mjs";
+import { BUILD, connect, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 180_000 };
 const SUBSCRIBE = { op: "subscribe", source: "robot" };
@@ -142,6 +143,22 @@ test("the second robot of a name is refused, and told who has it", options, asyn
   await first.stop("SIGKILL");
   const third = await place.startRobot();
   assert.equal((await listed(place))[0].process, third.pid);
+});
+
+test("a robot that cannot start because of a file leaves the last words of the run before", options, async (t) => {
+  const place = await openPlace(t);
+  const run = (...args) => place.start("omni-robot", ["--directory", place.directory, ...args]).ended;
+  assert.equal((await run("--ticks", "20")).code, 0);
+  const before = await readFile(place.segment("robot"));
+  const config = join(place.directory, "board.ini");
+  await writeFile(config, "[board]\nchip = gpiochip0\nno_such_key = 1\n");
+  for (const args of [
+    ["--board", "gpio"], ["--board", "gpio", "--board-config", "/nowhere.ini"], ["--board", "gpio", "--board-config", config],
+    ["--board", "driver:/nowhere.so"], ["--board", `driver:${config}`], ["--board", `driver:${join(BUILD, "tests/drivers/recorder.so")}`, "--driver-host", "/nowhere/host"],
+  ]) {
+    assert.equal((await run(...args)).code, 2, args.join(" "));
+    assert.ok(before.equals(await readFile(place.segment("robot"))), args.join(" "));
+  }
 });
 
 test("a robot that comes back with another layout is shown with it", options, async (t) => {
