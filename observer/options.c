@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "options_table.h"
+#include "service/spelling.h"
 
 /* ---- the table ---- */
 
@@ -62,54 +63,17 @@ static const struct option *find_letter(const struct options_run *run, char lett
 
 /* ---- suggestions ---- */
 
-static size_t smallest(size_t a, size_t b, size_t c) {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many letters must be put in, left out or changed to make one of the other. */
-static size_t spelling_distance(const char *typed, const char *meant) {
-    size_t row[OPTIONS_NAME_BYTES + 1];
-    size_t width = strlen(meant);
-    if (width > OPTIONS_NAME_BYTES || strlen(typed) > OPTIONS_NAME_BYTES)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 0; typed[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            size_t above = row[j + 1];
-            row[j + 1] = smallest(above + 1, row[j] + 1, diagonal + (typed[i] == meant[j] ? 0 : 1));
-            diagonal = above;
-        }
-    }
-    return row[width];
-}
-
-/* The same, but the beginning of a long name counts as a slip of one letter. */
-static size_t suggestion_distance(const char *typed, const char *meant) {
-    size_t length = strlen(typed);
-    if (length >= 3 && strncmp(typed, meant, length) == 0)
-        return 1;
-    return spelling_distance(typed, meant);
-}
-
-static bool is_near(size_t distance, const char *typed) {
-    return distance <= 1 + strlen(typed) / 3;
-}
-
 const struct option *options_nearest(const struct options_run *run, const char *name) {
     const struct option *best = NULL;
     size_t best_distance = SIZE_MAX;
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
-        size_t distance = suggestion_distance(name, run->table[i].name);
+        size_t distance = spelling_distance(name, run->table[i].name);
         if (run->table[i].prose[0] != '\0' && distance < best_distance) {
             best_distance = distance;
             best = &run->table[i];
         }
     }
-    return is_near(best_distance, name) ? best : NULL;
+    return spelling_is_near(best_distance, name) ? best : NULL;
 }
 
 static const char *const command_names[] = {
@@ -127,13 +91,13 @@ static const char *nearest_command(const char *name) {
     const char *best = NULL;
     size_t best_distance = SIZE_MAX;
     for (size_t i = 0; i < COMMANDS_COUNT; i++) {
-        size_t distance = suggestion_distance(name, command_names[i]);
+        size_t distance = spelling_distance(name, command_names[i]);
         if (distance < best_distance) {
             best_distance = distance;
             best = command_names[i];
         }
     }
-    return is_near(best_distance, name) ? best : NULL;
+    return spelling_is_near(best_distance, name) ? best : NULL;
 }
 
 /* ---- complaints ---- */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/spelling.h"
+
 #define HELP_HINT "try: omni-robot --help"
 
 #define OPTION_NAME_BYTES 32
@@ -136,33 +138,55 @@ static void make_long_options(struct long_options *made) {
     }
 }
 
-/* How many letters of the option's name the word begins with, its dashes aside. */
-static size_t likeness(const char *word, const char *name) {
-    size_t count = 0;
-    if (strncmp(word, "--", 2) != 0)
-        return 0;
-    while (name[count] != '\0' && word[2 + count] == name[count])
-        count++;
-    return count;
+/* Of several that begin with it, getopt_long() takes none: they are named. */
+static size_t list_beginning(char *list, size_t size, const char *word) {
+    size_t found = 0;
+    size_t used = 0;
+    list[0] = '\0';
+    for (size_t i = 0; i < RULES && used < size; i++) {
+        char name[OPTION_NAME_BYTES];
+        option_name(name, &rules[i]);
+        if (word[0] == '\0' || strncmp(name, word, strlen(word)) != 0)
+            continue;
+        used += (size_t)snprintf(list + used, size - used, "%s--%s", found > 0 ? ", " : "", name);
+        found++;
+    }
+    return found;
 }
 
-/* Names those that begin alike: who has misspelled one finds it. All of them would fill a screen. */
-static int complain_of_unknown(struct omni_problem *problem, const char *word) {
-    char names[RULES][OPTION_NAME_BYTES];
-    char alike[160] = "";
-    size_t used = 0;
-    size_t best = 1;
+static bool find_nearest(char nearest[OPTION_NAME_BYTES], const char *word) {
+    size_t best = SIZE_MAX;
     for (size_t i = 0; i < RULES; i++) {
-        option_name(names[i], &rules[i]);
-        if (likeness(word, names[i]) > best)
-            best = likeness(word, names[i]);
+        char name[OPTION_NAME_BYTES];
+        option_name(name, &rules[i]);
+        size_t distance = spelling_distance(word, name);
+        if (distance < best)
+            (void)snprintf(nearest, OPTION_NAME_BYTES, "%s", name);
+        best = distance < best ? distance : best;
     }
-    for (size_t i = 0; i < RULES && used < sizeof alike; i++)
-        if (likeness(word, names[i]) == best)
-            used += (size_t)snprintf(alike + used, sizeof alike - used, "%s--%s",
-                                     used == 0 ? "there are " : ", ", names[i]);
-    return complain(problem, "%.40s: no such option, or not with a value; %s%s" HELP_HINT, word,
-                    alike, used > 0 ? "; " : "");
+    return spelling_is_near(best, word);
+}
+
+static bool is_option(const char *word) {
+    char nearest[OPTION_NAME_BYTES];
+    return find_nearest(nearest, word) && strcmp(nearest, word) == 0;
+}
+
+static int complain_of_unknown(struct omni_problem *problem, const char *typed) {
+    char word[2 * OPTION_NAME_BYTES];
+    char nearest[OPTION_NAME_BYTES];
+    char list[160];
+    if (strncmp(typed, "--", 2) != 0)
+        return complain(problem, "%.40s: no such option, they begin with --; " HELP_HINT, typed);
+    (void)snprintf(word, sizeof word, "%.*s", (int)strcspn(typed + 2, "="), typed + 2);
+    if (is_option(word))
+        return complain(problem, "%.40s: --%s takes no value; " HELP_HINT, typed, word);
+    if (list_beginning(list, sizeof list, word) > 1)
+        return complain(problem, "%.40s: no such option; there are %s; " HELP_HINT, typed, list);
+    if (find_nearest(nearest, word))
+        return complain(problem, "%.40s: no such option; did you mean --%s? " HELP_HINT, typed,
+                        nearest);
+    return complain(problem, "%.40s: no such option; " HELP_HINT, typed);
 }
 
 static int parse_line(struct options *options, int argc, char **argv,

@@ -213,8 +213,8 @@ test("a region is named instead of a source, not beside it", options, async (t) 
 test("the robot answers a misspelled option or board with what there is", options, async (t) => {
   const place = await openPlace(t);
   for (const [args, said] of [
-    [["--tik-hz", "50"], /^--tik-hz: no such option.* there are --tick-hz, --ticks; try: omni-robot --help\n$/],
-    [["--frobnicate"], /^--frobnicate: no such option, or not with a value; try: omni-robot --help\n$/],
+    [["--tik-hz", "50"], /^--tik-hz: no such option; did you mean --tick-hz\? try: omni-robot --help\n$/],
+    [["--frobnicate"], /^--frobnicate: no such option; try: omni-robot --help\n$/],
     [["--board", "simm"], /^--board simm: no such board; there are: sim, gpio, driver:PATH\.so\n$/],
   ]) {
     const robot = place.start("omni-robot", [...args, "--directory", place.directory]);
