@@ -30,6 +30,7 @@ struct dump {
     struct text text;           /* lines that are not written yet */
     struct text line;
     bool for_terminal;
+    bool told_waiting; /* that the source is not there yet */
     bool told_changed; /* that somebody has changed the hand-off's file */
     uint32_t version;  /* of the last tick read */
     uint64_t tick;     /* the same; 0: none of this instance */
@@ -208,6 +209,12 @@ static int enter_turns(struct dump *dump) {
     return EXIT_USAGE;
 }
 
+static void tell_waiting(struct dump *dump, const struct omni_problem *problem) {
+    if (!dump->told_waiting && !dump->options->quiet)
+        (void)fprintf(stderr, "waiting for %s: %s\n", dump->options->source, problem->text);
+    dump->told_waiting = true;
+}
+
 /* Where the source is not there (or half there) and the user wants to wait: waits. Returns 0 (also
  * where the user had enough), or an exit code. */
 static int attach(struct dump *dump, bool patient) {
@@ -221,6 +228,8 @@ static int attach(struct dump *dump, bool patient) {
             return start(dump) < 0 ? EXIT_RUNTIME : enter_turns(dump);
         if (error != -EAGAIN && !(error == -ENOENT && patient))
             return look_explain(error, name, &problem);
+        if (patient)
+            tell_waiting(dump, &problem);
         outlet_sleep(&dump->outlet, clock_now_ns() + BETWEEN_ATTACHES);
     }
     return 0;

@@ -24,16 +24,17 @@ static int add_name(void *context, const char *name) {
     return 0;
 }
 
-static void name_what_is_there(struct omni_problem *problem, const char *directory,
+static void name_what_is_there(struct omni_problem *problem, const struct options *options,
                                const char *name) {
+    const char *directory = options->directory;
     (void)snprintf(problem->text, sizeof problem->text,
                    "no source \"%.48s\" in %.80s; there are: ", name, directory);
     size_t empty = strlen(problem->text);
     (void)omni_sources_each(directory, add_name, problem);
     if (strlen(problem->text) == empty) {
         (void)snprintf(problem->text, sizeof problem->text,
-                       "no source \"%.48s\" in %.80s, nor any other; --wait waits for it", name,
-                       directory);
+                       "no source \"%.48s\" in %.80s, nor any other%s", name, directory,
+                       options->wait ? "" : "; --wait waits for it");
     }
 }
 
@@ -49,7 +50,7 @@ int look_open(struct look *look, const struct options *options, const char *name
     struct look made = {.options = options, .name = name};
     int error = omni_observer_attach(&made.observer, name, &how, problem);
     if (error == -ENOENT && !is_address(name))
-        name_what_is_there(problem, how.directory, name);
+        name_what_is_there(problem, options, name);
     if (error < 0)
         return error;
     foreign_clock_start(&made.clock,

@@ -268,11 +268,17 @@ test("a source that is not there is exit 3, named with those that are; --wait wa
     assert.match(stderr, /"robot".*tank/);
   }
   const waiting = look(place, "dump", "robot", "--wait", "--count", "3");
+  const quiet = look(place, "dump", "robot", "--wait", "--count", "3", "--quiet");
+  await waiting.says(/^waiting for robot: no source "robot" in \S+; there are: tank\n/, "stderr");
+  const lonely = await openPlace(t);
+  await look(lonely, "dump", "robot", "--wait").says(/^waiting for robot: no source "robot" in \S+, nor any other\n/, "stderr");
   const watching = look(place, "watch", "robot", "--wait", "--rate", "50");
   await watching.says(/missing/);
   await place.startPublisher();
   assert.equal((await waiting.ended).code, 0);
   assert.deepEqual(parse(waiting.stdout).map(({ tick }) => tick), [1, 2, 3]);
+  assert.equal(waiting.stderr.split("\n").length, 2, "said once");
+  assert.deepEqual([(await quiet.ended).code, quiet.stderr], [0, ""]);
   await watching.says(/live/);
 });
 
