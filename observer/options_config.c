@@ -100,11 +100,15 @@ static bool takes_string(const struct option *option) {
            (!takes_number(option) && option->kind != OPTIONS_KIND_flag);
 }
 
+static bool takes_bool(const struct option *option) {
+    return option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_named ||
+           option->kind == OPTIONS_KIND_label;
+}
+
 /* The value as a user would type it on the command line; false where it has the wrong type. */
 static bool as_text(const struct option *option, const cJSON *value, char *buffer, size_t bytes,
                     const char **text) {
-    if (cJSON_IsBool(value) &&
-        (option->kind == OPTIONS_KIND_flag || option->kind == OPTIONS_KIND_named)) {
+    if (cJSON_IsBool(value) && takes_bool(option)) {
         *text = cJSON_IsTrue(value) ? "yes" : "no";
         return true;
     }
