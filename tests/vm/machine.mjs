@@ -68,6 +68,8 @@ function kernelOf(arch) {
   return join(folder, readdirSync(folder).find((name) => name.startsWith("vmlinuz-")));
 }
 
+// A shell that waits for the rest of a line forgets what it has of it when a child ends, and the end of orphans is told to
+// the first process. So lines come through a program that hands each over as a whole, and orphans are not the shell's.
 const INIT = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/
@@ -80,7 +82,7 @@ ip link set lo up
 stty raw -echo
 (sleep ${LIFETIME_S}; poweroff -f) </dev/null >/dev/null 2>&1 &
 echo '<ready>'
-while IFS= read -r line; do
+awk '{ print; fflush() }' | while IFS= read -r line; do
   eval "$line"
   echo "<done $?>"
 done
