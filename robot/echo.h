@@ -5,7 +5,8 @@
  *   The sensor sends a cry when it is triggered, raises its echo line, and lowers it when the echo
  *   is back: the pulse is as long as the sound was under way. Where nothing answers, it is very
  *   long (38 ms, up to 200 ms with some). A sensor that is broken or unplugged gives no pulse at
- *   all, or a line that stays up: that is silence, and must not look like free way.
+ *   all, or a line that stays up: that is silence, and must not look like free way. (Only the first
+ *   of its slots cannot be told from a pulse that goes on, where it rose just after the trigger.)
  *
  * Calling sequence
  *     struct echo echo = {0};
