@@ -43,6 +43,8 @@ const FILES = () => new Map([
   ["tmp/switch.ini", Buffer.from(BOARD + MOTORS + SWITCH)],
   ["tmp/echo.ini", Buffer.from(BOARD + MOTORS + ECHO)],
   ["tmp/pwm.ini", Buffer.from(BOARD + KERNEL_PWM + SWITCH)],
+  ["tmp/misspelt.ini", Buffer.from(`${BOARD + MOTORS + SWITCH}debounce_mss = 5\n`)],
+  ["tmp/beyond.ini", Buffer.from(BOARD + MOTORS + SWITCH.replace("12", "24"))],
 ]);
 
 // Words of shell for the machine. A line that is pulled up is a button that nobody presses; the switch's is pulled up by the
@@ -93,7 +95,31 @@ async function end(machine, pid) {
   await machine.until('off && [ -z "$(guards)" ]');
 }
 
+/** The kernel's requests for lines, of both generations of its interface. */
+const LINE_REQUEST = /GET_LINEHANDLE|GET_LINEEVENT|V2_GET_LINE_IOCTL/;
+
+/** Runs a robot to its end; returns its exit code, what it said, and all that it asked the GPIO chip for. */
+async function trace(machine, config, options = "") {
+  const asked = `strace -f -qq -o /tmp/asked -e trace=ioctl omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`;
+  const { code, text } = await machine.run(`timeout 60 ${asked} 2>&1`);
+  return { code, text, asked: await machine.must("grep -i gpio /tmp/asked; true") };
+}
+
 const SUBTESTS = {
+  async "a file that is wrong at its very end is refused before a line is touched"(machine) {
+    const misspelt = await trace(machine, "misspelt");
+    assert.equal(misspelt.code, 2, misspelt.text);
+    assert.match(misspelt.text, /misspelt\.ini.*debounce_mss/);
+    assert.equal(misspelt.asked, "");
+    const beyond = await trace(machine, "beyond");
+    assert.equal(beyond.code, 2, beyond.text);
+    assert.match(beyond.text, /\[sensor 0\] switch = 24: .* has the lines 0 to 23/);
+    assert.doesNotMatch(beyond.asked, LINE_REQUEST);
+    const right = await trace(machine, "switch", "--ticks 1");
+    assert.equal(right.code, 0, right.text);
+    assert.match(right.asked, LINE_REQUEST, "so this is where they are seen");
+  },
+
   async "lines do what the status says, and are off at the end"(machine) {
     await machine.must("off");
     const pid = await startRobot(machine, "switch");
