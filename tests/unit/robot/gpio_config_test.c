@@ -15,6 +15,9 @@
 
 #define MAN_PAGE "docs/man/omni-gpio.5"
 #define EXAMPLE  "examples/raspberry_pi.ini"
+#define WIRING   "docs/gpio.md"
+
+#define GPIOS_MOST 28
 
 #define BOARD "[board]\nchip = gpiochip0\n"
 #define MOTORS                                                                                     \
@@ -180,6 +183,73 @@ static void the_example_is_right(void **state) {
     }
 }
 
+/* Where each GPIO is on a Raspberry Pi's header; 0: on none of the pins that are free to use. */
+static const unsigned header_pins[GPIOS_MOST] = {
+    [2] = 3,   [3] = 5,   [4] = 7,   [5] = 29,  [6] = 31,  [7] = 26,  [8] = 24,
+    [9] = 21,  [10] = 19, [11] = 23, [12] = 32, [13] = 33, [14] = 8,  [15] = 10,
+    [16] = 36, [17] = 11, [18] = 12, [19] = 35, [20] = 38, [21] = 40, [22] = 15,
+    [23] = 16, [24] = 18, [25] = 22, [26] = 37, [27] = 13,
+};
+
+/* Reads "17, 22, 12" up to the cell's end. Returns how many there are. */
+static size_t numbers_of(const char *cell, unsigned *numbers, size_t most) {
+    size_t count = 0;
+    for (char *end; count < most; cell = end + strspn(end, ", ")) {
+        unsigned long number = strtoul(cell, &end, 10);
+        if (end == cell)
+            break;
+        numbers[count++] = (unsigned)number;
+    }
+    return count;
+}
+
+/* A row of the table of wires: | what | `key` | GPIOs | pins | at the board | */
+static void take_row(char *row, unsigned seen[GPIOS_MOST]) {
+    char *cells[4];
+    char *rest = row;
+    for (size_t i = 0; i < 4; i++) {
+        if ((cells[i] = strtok_r(rest, "|", &rest)) == NULL)
+            return;
+    }
+    unsigned gpios[3];
+    unsigned pins[3];
+    size_t count = numbers_of(cells[2], gpios, 3);
+    if (cells[1][1] != '`' || count == 0)
+        return;
+    assert_int_equal(numbers_of(cells[3], pins, 3), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_in_range(gpios[i], 2, GPIOS_MOST - 1);
+        assert_int_equal(pins[i], header_pins[gpios[i]]);
+        seen[gpios[i]]++;
+    }
+}
+
+static void the_table_of_wires_is_the_examples(void **state) {
+    (void)state;
+    struct gpio_config config;
+    struct omni_problem problem;
+    struct gpio_config_use uses[GPIO_CONFIG_LINES_MOST];
+    unsigned seen[GPIOS_MOST] = {0};
+    char row[2048];
+    FILE *file = fopen(WIRING, "r");
+    assert_non_null(file);
+    while (fgets(row, sizeof row, file) != NULL) {
+        if (row[0] == '|')
+            take_row(row, seen);
+    }
+    (void)fclose(file);
+    assert_int_equal(gpio_config_load(&config, EXAMPLE, &problem), 0);
+    size_t count = gpio_config_lines(&config, uses);
+    for (size_t i = 0; i < count; i++) {
+        if (seen[uses[i].wish->offset]-- != 1)
+            fail_msg(WIRING " does not tell once of %s = %u", uses[i].what, uses[i].wish->offset);
+    }
+    for (unsigned i = 0; i < GPIOS_MOST; i++) {
+        if (seen[i] != 0)
+            fail_msg(EXAMPLE " has nothing on GPIO %u", i);
+    }
+}
+
 static void the_manual_knows_every_key(void **state) {
     (void)state;
 #define NAME(section, key, kind, member, preset, low, high) ".B " #key "\n",
@@ -211,6 +281,7 @@ int main(void) {
         cmocka_unit_test(a_line_that_is_too_long_is_refused),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named),
         cmocka_unit_test(the_example_is_right),
+        cmocka_unit_test(the_table_of_wires_is_the_examples),
         cmocka_unit_test(the_manual_knows_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
