@@ -106,7 +106,7 @@ async function trace(machine, config, options = "") {
 }
 
 const SUBTESTS = {
-  async "a file that is wrong at its very end is refused before a line is touched"(machine) {
+  async "a file that is wrong at its very end is refused before a line is touched; else the motors' come first, off"(machine) {
     const misspelt = await trace(machine, "misspelt");
     assert.equal(misspelt.code, 2, misspelt.text);
     assert.match(misspelt.text, /misspelt\.ini.*debounce_mss/);
@@ -117,7 +117,12 @@ const SUBTESTS = {
     assert.doesNotMatch(beyond.asked, LINE_REQUEST);
     const right = await trace(machine, "switch", "--ticks 1");
     assert.equal(right.code, 0, right.text);
-    assert.match(right.asked, LINE_REQUEST, "so this is where they are seen");
+    const requests = right.asked.split("\n").filter((line) => LINE_REQUEST.test(line));
+    const users = requests.map((line) => /"omni-robot ([^"]+)"/.exec(line)?.[1]);
+    const motor = ["motor", "motor", "PWM"];
+    assert.deepEqual(users, [...motor, ...motor, ...motor, "emergency stop", "heartbeat", "sensor"], right.asked);
+    assert.ok(requests.slice(0, 9).every((line) => /REQUEST_OUTPUT|FLAG_OUTPUT/.test(line)), right.asked);
+    assert.doesNotMatch(requests.join("\n"), /values=\[?(0x0*)?[1-9]/, "inactive from the beginning");
   },
 
   async "lines do what the status says, and are off at the end"(machine) {
