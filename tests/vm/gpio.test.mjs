@@ -60,6 +60,7 @@ stays_off() { for n in 1 2 3 4 5 6 7 8 9 10; do off || return 1; sleep 0.05; don
 ahead() { case $(wheels) in 01??10) ;; *) return 1 ;; esac; }
 turning() { case $(wheels) in 101010 | 010101) ;; *) return 1 ;; esac; }
 seen() { for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $2 ] && return; done; return 1; }
+stands() { was=$(value $1); for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $was ] || return 1; sleep 0.05; done; }
 guards() { ps -o pid,comm | awk '$2 == "omni-guard" { print $1 }'; }
 `;
 
@@ -178,6 +179,7 @@ const SUBTESTS = {
     await machine.must(`kill -STOP ${pid}`);
     await machine.until("off");
     await machine.must(`grep -q '^State:.T' /proc/${pid}/status`); // so it was not the robot
+    await machine.must("stands 21"); // and neither does its heart beat
     await machine.must(`kill -CONT ${pid}`);
     const held = await tick(machine, '"motor_hold":"overrun"');
     assert.deepEqual(held.motor_power, [0, 0, 0]);
