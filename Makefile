@@ -76,6 +76,8 @@ ROBOT_CFLAGS   = $(shell $(ASK) $(PKG_CONFIG) --cflags $(ROBOT_LIBRARIES) | sed 
 ROBOT_LIBS     = $(shell $(ASK) $(PKG_CONFIG) --libs $(ROBOT_LIBRARIES))
 LIBRARY_CFLAGS = $(shell $(ASK) $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
 LIBRARY_LIBS   = $(shell $(ASK) $(PKG_CONFIG) --libs $(LIBRARIES))
+# Not linked with what it loads when it is needed, and may be missing (observer/clips.h).
+OBSERVER_LIBS  = $(shell $(ASK) $(PKG_CONFIG) --libs $(filter-out sndfile,$(LIBRARIES)))
 
 sources  = $(wildcard $(1)/*.c)
 objects  = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -209,7 +211,7 @@ endef
 $(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) $(ROBOT_LIBS) -lm -pthread
 $(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
-	$(link) $(LIBRARY_LIBS) -lm -pthread
+	$(link) $(OBSERVER_LIBS) -lm -pthread
 $(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) -pthread
 $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)

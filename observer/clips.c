@@ -27,7 +27,7 @@ enum { RATE_LEAST_HZ = 8000, RATE_MOST_HZ = 192000, CHANNELS_MOST = 2, MAGIC_BYT
 #endif
 
 /* X(name): what is used of it. */
-#define LIBRARY_FUNCTIONS(X) X(sf_open_fd) X(sf_readf_float) X(sf_close)
+#define LIBRARY_FUNCTIONS(X) X(sf_open_fd) X(sf_readf_float) X(sf_close) X(sf_version_string)
 
 struct library {
     void *handle;
@@ -60,6 +60,15 @@ static void library_close(struct library *library) {
     if (library->handle != NULL)
         (void)dlclose(library->handle);
     library->handle = NULL;
+}
+
+bool clips_library_version(char *version, size_t size) {
+    struct library library = {.handle = NULL};
+    if (!library_open(&library))
+        return false;
+    (void)snprintf(version, size, "%s", library.sf_version_string());
+    library_close(&library);
+    return true;
 }
 
 /* ---- one file ---- */

@@ -33,6 +33,7 @@
 #ifndef OBSERVER_CLIPS_H
 #define OBSERVER_CLIPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,10 @@ int clips_take(struct clips *clips, enum chicken call, struct clip *clip);
 void clips_reject(struct clips *clips, enum chicken call, struct clip *clip, const char *why);
 /* Makes the next synthesised one where it is missing: when there is time. */
 void clips_prepare(struct clips *clips);
+
+/* Which libsndfile would read the files, as it calls itself ("libsndfile-1.2.0"). Returns whether there is one; otherwise
+ * `version` (`size` bytes) is untouched. */
+bool clips_library_version(char *version, size_t size);
 
 /* Opens one file. Returns 0; -errno, or -EINVAL for what is not a sound that can be played, with
  * the reason in *why (a static string). `clip` is untouched on failure. */

@@ -6,7 +6,6 @@
 #include <libwebsockets.h>
 #include <microhttpd.h>
 #include <qrencode.h>
-#include <sndfile.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -165,6 +164,7 @@ static unsigned compare_libraries(struct doctor *doctor) {
         {"alsa-lib", SND_LIB_VERSION_STR, snd_asoundlib_version()},
     };
     char all[256] = "";
+    char sounds[64] = "without libsndfile";
     unsigned wrong = 0;
     for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
         size_t used = strlen(all);
@@ -177,9 +177,10 @@ static unsigned compare_libraries(struct doctor *doctor) {
                    "%s is %s, this program was built with %s", libraries[i].name,
                    libraries[i].found, libraries[i].built);
     }
+    (void)clips_library_version(sounds, sizeof sounds);
     if (wrong == 0)
-        doctor_say(doctor, DOCTOR_OK, "", "omni-observer " OMNI_VERSION " with %s, %s, qrencode %s",
-                   all, sf_version_string(), QRcode_APIVersionString());
+        doctor_say(doctor, DOCTOR_OK, "", "omni-observer " OMNI_VERSION " with %s, qrencode %s, %s",
+                   all, QRcode_APIVersionString(), sounds);
     return wrong;
 }
 

@@ -475,6 +475,13 @@ static void test_a_directory_that_is_not_there_is_an_error(void **state) {
     assert_null(clips);
 }
 
+static void test_the_library_tells_its_version(void **state) {
+    (void)state;
+    char version[64] = "";
+    assert_true(clips_library_version(version, sizeof version));
+    assert_string_equal(version, sf_version_string());
+}
+
 int main(void) {
 #define CLEANED(test) cmocka_unit_test_teardown(test, empty_directory)
     const struct CMUnitTest tests[] = {
@@ -494,6 +501,7 @@ int main(void) {
         CLEANED(test_files_that_go_while_it_runs_are_left_out),
         CLEANED(test_more_files_than_it_can_know_do_no_harm),
         CLEANED(test_a_directory_that_is_not_there_is_an_error),
+        CLEANED(test_the_library_tells_its_version),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
