@@ -10,6 +10,9 @@ PLACE    := $(ARCH)$(if $(SUITE),-$(SUITE))
 BUILD    := build/$(PLACE)$(if $(SANITIZE),-$(SANITIZE))
 LISTEN   ?=
 PREFIX   ?= /usr/local
+LIBDIR   ?= $(PREFIX)/lib
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
 DESTDIR  ?=
 # Where shells look for what completes a command line; zsh's in a package of Debian's: /usr/share/zsh/vendor-completions.
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
@@ -111,7 +114,7 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs completions units helpers drivers benches peers run deploy test bench lint format install install-driver-host clean deps help
+.PHONY: all programs completions units helpers drivers benches peers run deploy test bench lint format install install-services install-driver-host clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -135,6 +138,7 @@ help:
 	@echo 'make test       all tests and checks          make bench    figures, as a table'
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
+	@echo 'make install-services                          units for systemd, with their users and settings'
 	@echo 'make install-driver-host ARCH=...   only what runs drivers of another CPU (docs/drivers.md)'
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
@@ -289,15 +293,26 @@ $(BUILD)/bench/peers: $(BUILD)/bench/peers.o $(BUILD)/libbench.a $(OMNI)
 # ---- installing ------------------------------------------------------------------------------------
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/omni
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/omni
 	install -m 755 $(ROBOT) $(OBSERVER) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(OMNI) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(OMNI) $(DESTDIR)$(LIBDIR)
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' shared/omni.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/omni.pc
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni
 	for section in 1 3 5 8; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$$section docs/man/*.$$section || exit; done
 	install -D -m 644 -t $(DESTDIR)$(BASH_COMPLETIONS) $(filter build/completions/bash/%,$(COMPLETIONS))
 	install -D -m 644 -t $(DESTDIR)$(ZSH_COMPLETIONS) $(filter build/completions/zsh/%,$(COMPLETIONS))
 	install -D -m 644 -t $(DESTDIR)$(FISH_COMPLETIONS) $(filter build/completions/fish/%,$(COMPLETIONS))
 	@$(MAKE) --no-print-directory install-driver-host
+
+# For systemd; nothing is started. Settings that are there stay as they are.
+install-services:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(SYSCONFDIR)/omniscient
+	for unit in $(notdir $(wildcard packaging/systemd/*.service packaging/systemd/*.socket)); do \
+	  sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	for kind in sysusers tmpfiles; do \
+	  install -m 644 packaging/systemd/omniscient.$$kind $(DESTDIR)$(PREFIX)/lib/$$kind.d/omniscient.conf || exit 1; done
+	for file in robot.conf observer.conf; do [ -e $(DESTDIR)$(SYSCONFDIR)/omniscient/$$file ] || \
+	  install -m 644 packaging/systemd/$$file $(DESTDIR)$(SYSCONFDIR)/omniscient || exit 1; done
 
 # What omni-robot starts for drivers of that CPU; beside a robot of any other. The folder is the CPU's that it was made
 # for, by which the robot looks for it: CC may be a packager's, for another CPU, and a 64-bit kernel may have a 32-bit

@@ -40,7 +40,7 @@ test("make install puts everything below DESTDIR, and a program builds against i
   const image = join(place.directory, "image");
   await run("make", ["-C", ROOT, "install", `DESTDIR=${image}`, "PREFIX=/usr"]);
   for (const file of ["bin/omni-robot", "bin/omni-observer"]) await access(join(image, "usr", file), constants.X_OK);
-  for (const file of ["lib/libomni.a", "include/omni/publish.h"]) await access(join(image, "usr", file));
+  for (const file of ["lib/libomni.a", "lib/pkgconfig/omni.pc", "include/omni/publish.h"]) await access(join(image, "usr", file));
   for (const page of await readdir(join(ROOT, "docs/man"))) await access(join(image, `usr/share/man/man${page.at(-1)}`, page));
   for (const file of ["bash-completion/completions/omni-robot", "zsh/site-functions/_omni-observer", "fish/vendor_completions.d/omni-robot.fish"])
     assert.match(await readFile(join(image, "usr/share", file), "utf8"), /Made from the options of omni-|all programs/);
@@ -50,7 +50,10 @@ test("make install puts everything below DESTDIR, and a program builds against i
 
   const source = join(place.directory, "my_robot.c");
   await copyFile(join(ROOT, "examples/minimal_publisher.c"), source);
-  await run("cc", [source, `-I${image}/usr/include`, `-L${image}/usr/lib`, "-lomni", "-lm", "-o", join(place.directory, "my_robot")]);
+  const env = { ...process.env, PKG_CONFIG_LIBDIR: join(image, "usr/lib/pkgconfig"), PKG_CONFIG_SYSROOT_DIR: image, PKG_CONFIG_ALLOW_SYSTEM_LIBS: "1", PKG_CONFIG_ALLOW_SYSTEM_CFLAGS: "1" };
+  const flags = (await run("pkg-config", ["--cflags", "--libs", "omni"], { env })).stdout.trim().split(" ");
+  assert.deepEqual(flags, [`-I${image}/usr/include`, `-L${image}/usr/lib`, "-lomni"]);
+  await run("cc", [source, ...flags, "-lm", "-o", join(place.directory, "my_robot")]);
   await access(join(place.directory, "my_robot"), constants.X_OK);
 
   // And a driver, which the installed robot keeps apart in the installed host.
@@ -60,6 +63,22 @@ test("make install puts everything below DESTDIR, and a program builds against i
   const args = ["--board", `driver:${driver}`, "--driver-config", "900", "--isolate-driver", "--directory", place.directory, "--ticks", "5"];
   const { stderr } = await run(join(image, "usr/bin/omni-robot"), args);
   assert.match(stderr, /open in process \d+/);
+});
+
+test("make install-services puts units, users, folders and settings in place, and leaves settings that are there", options, async (t) => {
+  const place = await openPlace(t);
+  const install = () => run("make", ["-C", ROOT, "install-services", `DESTDIR=${place.directory}`, "PREFIX=/opt/omni"]);
+  const read = (...names) => readFile(join(place.directory, ...names), "utf8");
+  await install();
+  for (const unit of await readdir(join(ROOT, "packaging/systemd")))
+    if (/\.(service|socket)$/.test(unit)) assert.doesNotMatch(await read("opt/omni/lib/systemd/system", unit), /\/usr\/local/);
+  assert.match(await read("opt/omni/lib/systemd/system/omni-robot.service"), /^ExecStart=\/opt\/omni\/bin\/omni-robot /m);
+  assert.match(await read("opt/omni/lib/sysusers.d/omniscient.conf"), /^u omni-observer /m);
+  assert.match(await read("opt/omni/lib/tmpfiles.d/omniscient.conf"), /^d \/run\/omniscient /m);
+  for (const name of ["robot.conf", "observer.conf"]) assert.doesNotMatch(await read("etc/omniscient", name), /^[^#]/m, "nothing is set");
+  await writeFile(join(place.directory, "etc/omniscient/robot.conf"), "OPTIONS=--name mine\n");
+  await install();
+  assert.equal(await read("etc/omniscient/robot.conf"), "OPTIONS=--name mine\n");
 });
 
 // What has no ARCH: a packager's CC for another CPU; a 32-bit Debian, whose CC makes what it runs, on a 64-bit kernel, which
