@@ -114,7 +114,7 @@ V     ?=
 quiet := $(if $(V),,@)
 say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 
-.PHONY: all programs completions units helpers drivers benches peers run deploy test bench lint format install install-services install-driver-host clean deps help
+.PHONY: FORCE all programs completions units helpers drivers benches peers run deploy test bench lint format deb install install-services install-driver-host clean deps help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -139,6 +139,7 @@ help:
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
 	@echo 'make install-services                          units for systemd, with their users and settings'
+	@echo 'make deb        Debian packages into build/deb/, ARCH=aarch64|armv7 for a Raspberry Pi (docs/packages.md)'
 	@echo 'make install-driver-host ARCH=...   only what runs drivers of another CPU (docs/drivers.md)'
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
@@ -154,8 +155,13 @@ deploy:
 	@unset $(foreach name,HOST ARCH SUITE LISTEN PORT SSH BUILD,$(if $(findstring command,$(origin $(name))),,$(name))) _; \
 	scripts/deploy "$${HOST-}"
 
+deb:
+	$(if $(SUITE)$(SANITIZE),$(error make deb makes packages for this machine's release of Debian, without SUITE and SANITIZE))
+	@scripts/deps page deb $(if $(FOREIGN),cross $(FOREIGN),build)
+	@VERSION='$(VERSION)' scripts/deb $(ARCH)
+
 test:
-	@scripts/deps page build test
+	@scripts/deps page build deb test
 	@for arch in $(filter-out $(MACHINE:armv7l=armv7),armv7 aarch64 s390x x86_64); do scripts/deps cross $$arch || true; done
 	@scripts/deps vm || true
 	@$(MAKE) --no-print-directory programs
@@ -191,6 +197,14 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni $(SYSROOT_MADE)
 	@mkdir -p $(@D)
 	$(call say,compile,$<)
 	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# Another VERSION= compiles anew what says it.
+VERSIONED := $(shell grep -lw OMNI_VERSION robot/*.c observer/*.c tests/unit/*/*.c 2>/dev/null)
+$(call objects,$(VERSIONED)): $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+FORCE:
 
 $(BUILD)/robot/%.o: EXTRA_CFLAGS = $(ROBOT_CFLAGS)
 $(BUILD)/observer/%.o $(BUILD)/tests/unit/observer/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
