@@ -27,7 +27,7 @@ import { fileURLToPath } from "node:url";
 
 import { addPrograms, pack } from "./archive.mjs";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 const LIFETIME_S = 240;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -210,7 +210,7 @@ const started = new WeakMap(); // test → its machines
  */
 export function machineTest(name, arches, body, lacks = undefined) {
   const skip = arches.map(lacking).find(Boolean) ?? lacks;
-  test(name, { skip, timeout: 180_000 }, async (t) => {
+  test(name, { skip, timeout: 600_000 }, async (t) => {
     started.set(t, []);
     try {
       await body(t);
