@@ -355,6 +355,18 @@ async function s6Here(place) {
   return scan;
 }
 
+test("the settings' examples mean the same to systemd and to sh, by which s6 reads them", async (t) => {
+  const place = await openPlace(t);
+  const examples = (await readFile(join(UNITS, "robot.conf"), "utf8")).match(/(?<=^#)OPTIONS=.*/gm);
+  assert.ok(examples.length > 1);
+  for (const example of examples) {
+    const file = join(place.directory, "robot.conf");
+    await writeFile(file, `${example}\n`);
+    const { stdout, stderr } = await run("sh", ["-c", `. ${file} || exit 1; printf %s "$OPTIONS"`]);
+    assert.deepEqual([stdout, stderr], [/^OPTIONS='(--[^']*)'$/.exec(example)[1], ""]);
+  }
+});
+
 test("s6 runs both: ready when they are, each restarted alone, what they say kept", { skip: lacks("s6-svscan") ?? (/build\/[^/-]+$/.test(BUILD) ? undefined : "its run files start programs as they are") }, async (t) => {
   const place = await openPlace(t);
   const scan = await s6Here(place);
