@@ -5,7 +5,9 @@
  * then the guard starts, and only then all else.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "board.h"
 #include "clock.h"
@@ -18,6 +20,10 @@
 #include "overrun.h"
 #include "service/say.h"
 
+/* A disturbance on a wire is shorter, a finger's press is longer. */
+#define PRESS_NS      CLOCK_NS_A_MILLISECOND
+#define EDGES_AT_ONCE 16
+
 struct board {
     struct motors motors; /* first: these two have cache lines of their own */
     struct gpio_sensors sensors;
@@ -27,9 +33,10 @@ struct board {
     struct gpio_line *heartbeat;      /* NULL: there is none */
     struct overrun overrun;
     struct drive_geometry geometry;
-    bool stopped; /* by the emergency stop, for good */
-    bool beat;    /* what the heartbeat's line shows */
-    bool mourned; /* it was told that the guard is gone */
+    uint64_t pressed_ns; /* when the emergency stop was pressed; 0: it was let go */
+    bool stopped;        /* by the emergency stop, for good */
+    bool beat;           /* what the heartbeat's line shows */
+    bool mourned;        /* it was told that the guard is gone */
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -43,7 +50,8 @@ static int check_limit(const struct gpio_config *config, uint64_t period_ns,
                     "overrun_limit_ms = %llu is less than two ticks: at least %llu is possible, or "
                     "a higher --tick-hz",
                     (unsigned long long)config->board.overrun_limit_ms,
-                    (unsigned long long)(2 * period_ns / CLOCK_NS_A_MILLISECOND));
+                    (unsigned long long)((2 * period_ns + CLOCK_NS_A_MILLISECOND - 1) /
+                                         CLOCK_NS_A_MILLISECOND));
 }
 
 static int check_offsets(const struct gpio_config *config, const struct gpio_chip *chip,
@@ -93,7 +101,8 @@ static int start_threads(struct board *board, const struct gpio_config *config, 
     if (error == 0)
         return 0;
     gpio_sensors_close(&board->sensors);
-    return complain(problem, error, "the thread for software PWM cannot be started");
+    return complain(problem, error, "the thread for software PWM cannot be started: %s",
+                    strerror(-error));
 }
 
 static int open_hardware(struct board *board, const struct gpio_config *config, int priority,
@@ -167,11 +176,31 @@ static int gpio_sense(struct board *board, struct board_reading *reading, uint64
     return gpio_sensors_newest(&board->sensors, reading, read_ns);
 }
 
+/* Whether it was pressed and let go again since it was asked last: the kernel has kept the edges. */
+static bool was_pressed(struct board *board) {
+    struct pollfd edge = {.fd = gpio_line_descriptor(board->emergency_stop), .events = POLLIN};
+    struct gpio_edge edges[EDGES_AT_ONCE];
+    bool pressed = false;
+    if (poll(&edge, 1, 0) <= 0)
+        return false;
+    int count = gpio_line_edges(board->emergency_stop, edges, EDGES_AT_ONCE);
+    for (int i = 0; i < count; i++) {
+        pressed = pressed || (!edges[i].active && board->pressed_ns != 0 &&
+                              edges[i].at_ns - board->pressed_ns >= PRESS_NS);
+        board->pressed_ns = edges[i].active ? edges[i].at_ns : 0;
+    }
+    return pressed || count < 0;
+}
+
+static bool is_pressed(struct board *board) {
+    return gpio_line_get(board->emergency_stop) != 0 || was_pressed(board);
+}
+
 /* That somebody lets go of the button must not start the motors: it holds until the next start. A
  * line that cannot be read any more is as good as pressed. */
 static enum motor_hold gpio_hold(struct board *board, uint64_t now_ns) {
     bool late = overrun_tick(&board->overrun, now_ns, motor_guard_acted(&board->guard));
-    if (board->emergency_stop != NULL && gpio_line_get(board->emergency_stop) != 0)
+    if (!board->stopped && board->emergency_stop != NULL && is_pressed(board))
         board->stopped = true;
     if (board->stopped)
         return HOLD_EMERGENCY_STOP;

@@ -16,13 +16,15 @@
  *     motor_guard_stop(&guard);             // then the motors may be closed
  *
  * Threads
- *   Start it before there are others: it is a fork() that goes on in this program. What it costs
+ *   Start it before the board's own: it is a fork() that goes on in this program. (With --region the
+ *   vigil's runs already; the guard uses nothing that it may hold.) What it costs
  *   the loop is a copy in memory and a poll() a tick; it wakes once in limit_ns.
  *
  * Limits
  *   It blocks all signals, is in a session of its own, and is called omni-guard, so that neither
  *   Ctrl-C nor a service manager's SIGTERM nor "killall omni-robot" ends it before the robot. Who
- *   kills both with SIGKILL at once is left with what the chip does.
+ *   kills both with SIGKILL at once is left with what the chip does. It has the loop's scheduling: on
+ *   one CPU, a real-time loop that spins for ever does not let it run.
  */
 #ifndef ROBOT_MOTOR_GUARD_H
 #define ROBOT_MOTOR_GUARD_H

@@ -78,8 +78,10 @@ async function startWorld(t, suite) {
 }
 
 /** Starts a robot and returns its process id there. */
-const startRobot = (machine, config, options = "") =>
-  machine.start("robot", `omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`);
+async function startRobot(machine, config, options = "") {
+  await machine.must("rm -f /dev/shm/omni.robot"); // so that every tick that is found there is this one's
+  return machine.start("robot", `omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`);
+}
 
 /** Does something that ends the robot, and waits for it; returns the exit code that the shell sees. */
 const endBy = async (machine, pid, line) => (await machine.run(`${line}; wait ${pid}`)).code;
@@ -203,6 +205,17 @@ const SUBTESTS = {
     await machine.must("stays_off");
     await end(machine, pid);
     await machine.must("pull 20 up");
+  },
+
+  async "an emergency stop that was pressed while the loop hung is not forgotten"(machine) {
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.must(`kill -STOP ${pid}`);
+    await machine.until("off");
+    await machine.must(`pull 20 down; sleep 0.1; pull 20 up; kill -CONT ${pid}`);
+    await tick(machine, '"motor_hold":"emergency stop"');
+    await machine.must("stays_off");
+    await end(machine, pid);
   },
 
   async "echoes become millimetres by the kernel's stamps; silence stops the robot"(machine) {
