@@ -189,6 +189,7 @@ static void give_back(struct gpio_line *line) {
 
 static struct gpiod_chip *open_by_label(const char *label) {
     struct gpiod_chip *found = NULL;
+    int error = ENOENT;
     DIR *devices = opendir("/dev");
     if (devices == NULL)
         return NULL;
@@ -202,10 +203,12 @@ static struct gpiod_chip *open_by_label(const char *label) {
             found = chip;
         else if (chip != NULL)
             gpiod_chip_close(chip);
+        else if (errno == EACCES)
+            error = EACCES; /* it may be that one */
     }
     (void)closedir(devices);
     if (found == NULL)
-        errno = ENOENT;
+        errno = error;
     return found;
 }
 
