@@ -77,14 +77,13 @@ static bool take_edges(struct gpio_sensor *sensor) {
     return closed;
 }
 
-/* Edges may have been lost where there were very many: the level itself counts. */
+/* Edges may have been lost where there were very many: the level itself counts. A switch that cannot
+ * be read any more is as good as touched. */
 static void look(struct gpio_sensor *sensor) {
     int level = gpio_line_get(sensor->input);
-    if (level < 0)
-        return;
-    if (is_echo(sensor))
+    if (is_echo(sensor) && level >= 0)
         echo_level(&sensor->echo, level != 0);
-    else
+    else if (!is_echo(sensor))
         debounce_saw(&sensor->contact, level != 0, clock_now_ns());
 }
 
