@@ -203,7 +203,7 @@ static int add_services(struct announcement *announcement) {
 static void on_group(AvahiEntryGroup *group, AvahiEntryGroupState state, void *context) {
     struct announcement *announcement = context;
     announcement->group = group;
-    if (state == AVAHI_ENTRY_GROUP_ESTABLISHED)
+    if (state == AVAHI_ENTRY_GROUP_ESTABLISHED && announcement->name[0] != '\0')
         tell_name(announcement);
     else if (state == AVAHI_ENTRY_GROUP_COLLISION)
         choose_alternative(announcement);

@@ -84,7 +84,8 @@ void doctor_check_announce(struct doctor *doctor) {
         return;
     }
     for (size_t i = 0; i < options->listen.count && i < DOCTOR_LISTENS_MAX; i++)
-        if (doctor->answers[i] && tell_running(doctor, options->listen.items[i]))
+        if (doctor->answers[i] && !door_is_loopback(options->listen.items[i]) &&
+            tell_running(doctor, options->listen.items[i]))
             return;
     tell_expected(doctor);
 }
