@@ -140,7 +140,7 @@ async function tellNames(t) {
     const observer = await startObserver(t, robot, "--listen", "0.0.0.0:8099");
     const has = (name, port) => (found) => found.some((one) => one.name === name && one.port === port);
     await finds(laptop, "the observer under another name", (found) => has("rover #2", 8099)(found) && has("rover", 4711)(found));
-    assert.equal((await statusOf(robot, 8099)).name, "rover #2");
+    await until("it says so", async () => (await statusOf(robot, 8099)).name === "rover #2");
     const second = await startObserver(t, robot, "--listen", "0.0.0.0:8098");
     await finds(laptop, "the third", has("rover #3", 8098));
     for (const program of [observer, second]) await robot.end(program);
@@ -151,11 +151,11 @@ async function tellNames(t) {
   await t.test("a machine that is renamed: the observer answers to the new name", async (t) => {
     const observer = await startObserver(t, robot, "--listen", "0.0.0.0:8099");
     await findsOne(laptop, { name: "rover" });
-    assert.equal(await knock(laptop, "http://10.77.0.1:8099/healthz", "rover.local:8099"), 200);
+    await until("it answers to its name", async () => (await knock(laptop, "http://10.77.0.1:8099/healthz", "rover.local:8099")) === 200);
     assert.equal(await knock(laptop, "http://10.77.0.1:8099/healthz", "mars.local:8099"), 421);
     await robot.ask("avahi-set-host-name", "mars");
     await findsOne(laptop, { name: "mars", host: "mars.local", port: 8099 });
-    assert.equal(await knock(laptop, "http://10.77.0.1:8099/healthz", "mars.local:8099"), 200);
+    await until("it answers to the new name", async () => (await knock(laptop, "http://10.77.0.1:8099/healthz", "mars.local:8099")) === 200);
     await robot.end(observer);
     await robot.ask("avahi-set-host-name", "rover");
     await findsNone(laptop);
@@ -165,6 +165,7 @@ async function tellNames(t) {
 async function comeAndGo(t) {
   const [robot, laptop] = await startBoth(t);
   const observer = await startObserver(t, robot, "--listen", "0.0.0.0:8099");
+  await observer.says(/^announced on the network/m, "stderr"); // its connection to the daemon is open
   const before = (await readdir(`/proc/${await robot.idOf(observer)}/fd`)).length;
   for (const name of ["SIGTERM", "SIGKILL"]) {
     await robot.end(robot.avahi, name);

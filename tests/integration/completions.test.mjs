@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -193,6 +194,7 @@ for (const [shell, open] of Object.entries(SHELLS)) {
     assert.deepEqual(await asked.offers("omni-observer dump --follow r"), ["right.2"]);
     assert.equal(await asked.completes("omni-observer dump shm:le"), "shm:left");
     assert.deepEqual(operands(await asked.offers("omni-observer watch left ")), []);
+    for (const folder of [place.directory, ROOT, process.cwd()]) assert.ok(!existsSync(join(folder, "evil")), "nothing of a name is run");
     const other = join(place.directory, "elsewhere");
     await mkdir(other);
     await writeFile(join(other, "omni.far"), "");
