@@ -81,6 +81,9 @@ void completions_quote_fish(FILE *file, const char *text);
 void completions_print_commands(FILE *file, const struct completion_program *program,
                                 unsigned commands);
 
+/* The options whose value may be the next word, long and short, with a blank before each. */
+void completions_print_valued(FILE *file, const struct completion_program *program);
+
 /* Each writes the program's table for that shell. */
 void completions_write_bash(FILE *file, const struct completion_program *program);
 void completions_write_zsh(FILE *file, const struct completion_program *program);

@@ -50,13 +50,7 @@ static void print_command(FILE *file, const struct completion_program *program,
 void completions_write_fish(FILE *file, const struct completion_program *program) {
     (void)fprintf(file, "# Made from the options of %s.\n\n", program->name);
     (void)fputs("set -g __PROGRAM_valued", file);
-    for (size_t i = 0; i < program->option_count; i++) {
-        const struct completion_option *option = &program->options[i];
-        if (option->takes == COMPLETION_TAKES_VALUE)
-            (void)fprintf(file, " %s", option->name);
-        if (option->takes == COMPLETION_TAKES_VALUE && option->letter != 0)
-            (void)fprintf(file, " -%c", option->letter);
-    }
+    completions_print_valued(file, program);
     (void)fprintf(file, "\n\ncomplete -c %s -f\n", program->name);
     for (size_t i = 0; i < program->command_count; i++)
         print_command(file, program, &program->commands[i]);

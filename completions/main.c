@@ -37,6 +37,16 @@ void completions_quote_fish(FILE *file, const char *text) {
     (void)fputc('\'', file);
 }
 
+void completions_print_valued(FILE *file, const struct completion_program *program) {
+    for (size_t i = 0; i < program->option_count; i++) {
+        const struct completion_option *option = &program->options[i];
+        if (option->takes == COMPLETION_TAKES_VALUE)
+            (void)fprintf(file, " %s", option->name);
+        if (option->takes == COMPLETION_TAKES_VALUE && option->letter != 0)
+            (void)fprintf(file, " -%c", option->letter);
+    }
+}
+
 void completions_print_commands(FILE *file, const struct completion_program *program,
                                 unsigned commands) {
     const char *blank = "";

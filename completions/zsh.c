@@ -70,13 +70,7 @@ void completions_write_zsh(FILE *file, const struct completion_program *program)
     for (size_t i = 0; i < program->command_count; i++)
         print_command(file, &program->commands[i]);
     (void)fputs("    )\n    valued=(", file);
-    for (size_t i = 0; i < program->option_count; i++) {
-        const struct completion_option *option = &program->options[i];
-        if (option->takes == COMPLETION_TAKES_VALUE)
-            (void)fprintf(file, " %s", option->name);
-        if (option->takes == COMPLETION_TAKES_VALUE && option->letter != 0)
-            (void)fprintf(file, " -%c", option->letter);
-    }
+    completions_print_valued(file, program);
     (void)fputs(" )\n    all_options=(\n", file);
     for (size_t i = 0; i < program->option_count; i++)
         print_names(file, program, &program->options[i]);
