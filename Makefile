@@ -25,6 +25,7 @@ CC       ?= cc
 HOSTCC   ?= cc
 PKG_CONFIG ?= pkg-config
 ROBOT_LIBRARIES := libgpiod inih
+RELAY_LIBRARIES := libuv libcjson libcap
 LIBRARIES := libmicrohttpd libwebsockets libuv libcjson libqrencode alsa sndfile avahi-client
 
 # Empty where a compiler that nobody here has tried must not stop a package from being built.
@@ -74,9 +75,11 @@ TARGET_LDFLAGS += $(LOADER)
 endif
 endif
 
-# Asked only when something of the robot, or of the observer, is compiled.
+# Asked only when something of the robot, of the relay, or of the observer, is compiled.
 ROBOT_CFLAGS   = $(shell $(ASK) $(PKG_CONFIG) --cflags $(ROBOT_LIBRARIES) | sed 's/-I/-isystem /g')
 ROBOT_LIBS     = $(shell $(ASK) $(PKG_CONFIG) --libs $(ROBOT_LIBRARIES))
+RELAY_CFLAGS   = $(shell $(ASK) $(PKG_CONFIG) --cflags $(RELAY_LIBRARIES) | sed 's/-I/-isystem /g')
+RELAY_LIBS     = $(shell $(ASK) $(PKG_CONFIG) --libs $(RELAY_LIBRARIES))
 LIBRARY_CFLAGS = $(shell $(ASK) $(PKG_CONFIG) --cflags $(LIBRARIES) | sed 's/-I/-isystem /g')
 LIBRARY_LIBS   = $(shell $(ASK) $(PKG_CONFIG) --libs $(LIBRARIES))
 # Not linked with what it loads when it is needed, and may be missing (observer/clips.h).
@@ -90,6 +93,7 @@ SERVICE  := $(BUILD)/libservice.a
 ROBOT    := $(BUILD)/omni-robot
 DRIVER_HOST := $(BUILD)/omni-driver-host
 OBSERVER := $(BUILD)/omni-observer
+RELAY    := $(BUILD)/omni-relay
 SAMPLES  := $(wildcard examples/driver_*.c tests/drivers/*.c)
 EXAMPLES := $(patsubst examples/%.c,$(BUILD)/examples/%,$(filter-out $(SAMPLES),$(call sources,examples)))
 DRIVERS  := $(SAMPLES:%.c=$(BUILD)/%.so)
@@ -121,7 +125,7 @@ say    = @$(if $(V),true,printf '%-8s%s\n' '$(1)' '$(2)')
 all: deps
 	@$(MAKE) --no-print-directory programs
 
-programs: $(OMNI) $(foreach folder,robot observer,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(DRIVER_HOST) $(EXAMPLES) $(filter $(BUILD)/examples/%,$(DRIVERS)) completions
+programs: $(OMNI) $(foreach folder,robot observer relay,$(if $(wildcard $(folder)/main.c),$(BUILD)/omni-$(folder))) $(DRIVER_HOST) $(EXAMPLES) $(filter $(BUILD)/examples/%,$(DRIVERS)) completions
 	@:
 completions: $(COMPLETIONS)
 units: $(UNIT)
@@ -199,7 +203,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/include/omni $(SYSROOT_MADE)
 	$(quiet)$(CC) $(ALL_CPPFLAGS) $(EXTRA_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Another VERSION= compiles anew what says it.
-VERSIONED := $(shell grep -lw OMNI_VERSION robot/*.c observer/*.c tests/unit/*/*.c 2>/dev/null)
+VERSIONED := $(shell grep -lw OMNI_VERSION robot/*.c relay/*.c observer/*.c tests/unit/*/*.c 2>/dev/null)
 $(call objects,$(VERSIONED)): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
@@ -208,7 +212,8 @@ FORCE:
 
 $(BUILD)/robot/%.o: EXTRA_CFLAGS = $(ROBOT_CFLAGS)
 $(BUILD)/observer/%.o $(BUILD)/tests/unit/observer/%.o: EXTRA_CFLAGS = $(LIBRARY_CFLAGS)
-$(BUILD)/robot/%.o $(BUILD)/observer/%.o: ALL_CPPFLAGS += -I.
+$(BUILD)/relay/%.o $(BUILD)/tests/unit/relay/%.o: EXTRA_CFLAGS = $(RELAY_CFLAGS)
+$(BUILD)/robot/%.o $(BUILD)/observer/%.o $(BUILD)/relay/%.o: ALL_CPPFLAGS += -I.
 $(BUILD)/tests/unit/%.o: ALL_CPPFLAGS += -I.
 $(BUILD)/bench/%.o: ALL_CPPFLAGS += -I.
 
@@ -221,6 +226,8 @@ $(BUILD)/librobot.a: $(call objects,$(filter-out robot/main.c,$(call sources,rob
 	$(archive)
 $(BUILD)/libobserver.a: $(call objects,$(filter-out observer/main.c,$(call sources,observer)))
 	$(archive)
+$(BUILD)/librelay.a: $(call objects,$(filter-out relay/main.c,$(call sources,relay)))
+	$(archive)
 
 define link
 $(call say,link,$@)
@@ -230,6 +237,8 @@ $(ROBOT): $(BUILD)/robot/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) $(ROBOT_LIBS) -lm -pthread
 $(OBSERVER): $(BUILD)/observer/main.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(OBSERVER_LIBS) -lm -pthread
+$(RELAY): $(BUILD)/relay/main.o $(BUILD)/librelay.a $(SERVICE) $(OMNI)
+	$(link) $(RELAY_LIBS) -pthread
 $(DRIVER_HOST): $(BUILD)/robot/host/main.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) -pthread
 $(BUILD)/examples/%: $(BUILD)/examples/%.o $(OMNI)
@@ -278,6 +287,8 @@ $(BUILD)/tests/unit/service/%_test: $(BUILD)/tests/unit/service/%_test.o $(SERVI
 	$(link) $(CMOCKA_LIBS)
 $(BUILD)/tests/unit/robot/%_test: $(BUILD)/tests/unit/robot/%_test.o $(BUILD)/librobot.a $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS) $(ROBOT_LIBS) -lm -pthread
+$(BUILD)/tests/unit/relay/%_test: $(BUILD)/tests/unit/relay/%_test.o $(BUILD)/librelay.a $(SERVICE) $(OMNI)
+	$(link) $(CMOCKA_LIBS) $(RELAY_LIBS) -pthread
 $(BUILD)/tests/unit/observer/%_test: $(BUILD)/tests/unit/observer/%_test.o $(BUILD)/libobserver.a $(SERVICE) $(OMNI)
 	$(link) $(CMOCKA_LIBS) $(LIBRARY_LIBS) -lm -pthread
 $(BUILD)/tests/programs/%: $(BUILD)/tests/programs/%.o $(OMNI)
@@ -308,7 +319,7 @@ $(BUILD)/bench/peers: $(BUILD)/bench/peers.o $(BUILD)/libbench.a $(OMNI)
 
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/omni
-	install -m 755 $(ROBOT) $(OBSERVER) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(ROBOT) $(OBSERVER) $(RELAY) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(OMNI) $(DESTDIR)$(LIBDIR)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' shared/omni.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/omni.pc
 	install -m 644 $(PUBLIC:%=shared/%.h) $(DESTDIR)$(PREFIX)/include/omni

@@ -1,4 +1,4 @@
-# Robot, observer, libomni and the manual pages, for the CPU of the package set that this is called with.
+# Robot, relay, observer, libomni and the manual pages, for the CPU of the package set that this is called with.
 {
   lib,
   stdenv,
@@ -10,6 +10,7 @@
   cjson,
   cmocka,
   inih,
+  libcap,
   libgpiod,
   libmicrohttpd,
   libsndfile,
@@ -44,6 +45,7 @@ stdenv.mkDerivation {
       ../docs/man
       ../examples
       ../observer
+      ../relay
       ../robot
       ../scripts
       ../service
@@ -69,6 +71,7 @@ stdenv.mkDerivation {
     avahi
     cjson
     inih
+    libcap
     libgpiod
     libmicrohttpd
     libsndfile

@@ -39,7 +39,7 @@ test("make install puts everything below DESTDIR, and a program builds against i
   const place = await openPlace(t);
   const image = join(place.directory, "image");
   await run("make", ["-C", ROOT, "install", `DESTDIR=${image}`, "PREFIX=/usr"]);
-  for (const file of ["bin/omni-robot", "bin/omni-observer"]) await access(join(image, "usr", file), constants.X_OK);
+  for (const file of ["bin/omni-robot", "bin/omni-observer", "bin/omni-relay"]) await access(join(image, "usr", file), constants.X_OK);
   for (const file of ["lib/libomni.a", "lib/pkgconfig/omni.pc", "include/omni/publish.h"]) await access(join(image, "usr", file));
   for (const page of await readdir(join(ROOT, "docs/man"))) await access(join(image, `usr/share/man/man${page.at(-1)}`, page));
   for (const file of ["bash-completion/completions/omni-robot", "zsh/site-functions/_omni-observer", "fish/vendor_completions.d/omni-robot.fish"])

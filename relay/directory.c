@@ -1,0 +1,493 @@
+#include "directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "complain.h"
+#include "file.h"
+#include "service/say.h"
+
+enum {
+    CHUNK_BYTES = 64 * 1024, /* read at a time */
+    LONGEST_EVENT = sizeof(struct inotify_event) + NAME_MAX + 1,
+    LOOKS = 16,        /* for a directory that comes and goes meanwhile */
+    CHUNKS_AHEAD = 256 /* read before a write, at most: others may be faster than we */
+};
+
+/* Of the directory itself; of the one above it, which alone tells that it was removed while somebody
+ * has it open, as this program does; and of whatever is above while it is not there. */
+#define EVENTS_INSIDE (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR)
+#define EVENTS_BESIDE (IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
+#define EVENTS_ABOVE                                                                               \
+    (EVENTS_BESIDE | IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+
+/* A file of a route. */
+struct file {
+    const char *name;
+    bool begins; /* a route, so that its events count */
+    /* How this program left it: what looks like that was written by nobody else. */
+    ino_t inode;
+    off_t bytes;
+    struct timespec changed;
+};
+
+struct directory {
+    const struct routes *routes;
+    struct directory_listener listener;
+    int watcher;
+    int folder; /* the directory; from there to a file is a short way. -1: it is gone */
+    int inside; /* its watch; -1: it is gone */
+    int above;  /* watch of the nearest directory above that there is */
+    char *events;
+    size_t at;  /* the first that was not handled */
+    size_t end; /* of what was read */
+    size_t capacity;
+    bool is_paused;
+    struct timespec asked;   /* when events were read last */
+    struct timespec emptied; /* all that happened before was read, and handled */
+    bool is_empty;           /* nothing more waited then */
+    struct file files[2 * ROUTES_MAX];
+    size_t file_count;
+    bool is_handling;
+    unsigned handles;
+    uv_poll_t poll;
+    uv_idle_t rest; /* runs while events were read, but not in their turn */
+};
+
+/* ---- the files ---- */
+
+static struct file *find_file(struct directory *directory, const char *name) {
+    for (size_t i = 0; i < directory->file_count; i++)
+        if (strcmp(directory->files[i].name, name) == 0)
+            return &directory->files[i];
+    return NULL;
+}
+
+static void add_file(struct directory *directory, const struct route_end *end, bool begins) {
+    if (end->kind != ROUTE_FILE)
+        return;
+    struct file *file = find_file(directory, end->name);
+    if (file == NULL) {
+        file = &directory->files[directory->file_count++];
+        file->name = end->name;
+    }
+    file->begins = file->begins || begins;
+}
+
+static void add_files(struct directory *directory) {
+    const struct routes *routes = directory->routes;
+    for (size_t i = 0; i < routes->count; i++) {
+        add_file(directory, &routes->items[i].when, true);
+        add_file(directory, &routes->items[i].then, false);
+    }
+}
+
+static void note(struct file *file, const struct stat *status) {
+    file->inode = status->st_ino;
+    file->bytes = status->st_size;
+    file->changed = status->st_ctim;
+}
+
+static bool is_as_left(const struct file *file, const struct stat *status) {
+    return file->inode == status->st_ino && file->bytes == status->st_size &&
+           file->changed.tv_sec == status->st_ctim.tv_sec &&
+           file->changed.tv_nsec == status->st_ctim.tv_nsec;
+}
+
+static bool is_before(const struct timespec *one, const struct timespec *other) {
+    return one->tv_sec < other->tv_sec ||
+           (one->tv_sec == other->tv_sec && one->tv_nsec < other->tv_nsec);
+}
+
+static bool has_changed(const struct directory *directory, const struct file *file) {
+    struct stat status;
+    return fstatat(directory->folder, file->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(status.st_mode) && !is_before(&status.st_ctim, &directory->emptied) &&
+           !is_as_left(file, &status);
+}
+
+/* ---- reading events ---- */
+
+/* Room for `bytes` more behind what was read. */
+static int make_room(struct directory *directory, size_t bytes) {
+    if (directory->at == directory->end)
+        directory->at = directory->end = 0;
+    if (directory->capacity - directory->end >= bytes)
+        return 0;
+    char *grown = realloc(directory->events, directory->end + bytes);
+    if (grown == NULL)
+        return -ENOMEM;
+    directory->events = grown;
+    directory->capacity = directory->end + bytes;
+    return 0;
+}
+
+/* The clock is the one that files are stamped by; it is asked first, so that whatever is missing from
+ * what is read carries a later stamp. Returns how many bytes; 0: nothing waits. */
+static ssize_t read_events(struct directory *directory) {
+    int error = make_room(directory, CHUNK_BYTES);
+    if (error < 0)
+        return error;
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &directory->asked);
+    ssize_t count = read(directory->watcher, directory->events + directory->end, CHUNK_BYTES);
+    if (count < 0)
+        count = errno == EAGAIN ? 0 : -errno;
+    directory->is_empty = count >= 0 && count + LONGEST_EVENT <= CHUNK_BYTES;
+    directory->end += count > 0 ? (size_t)count : 0;
+    return count;
+}
+
+static struct inotify_event *event_at(const struct directory *directory, size_t at) {
+    return (struct inotify_event *)(void *)(directory->events + at);
+}
+
+static size_t bytes_of(const struct inotify_event *event) {
+    return sizeof *event + event->len;
+}
+
+/* As if the file had been closed just now, behind all that was read. */
+static void pretend(struct directory *directory, const char *name) {
+    size_t length = (strlen(name) + sizeof(int)) / sizeof(int) * sizeof(int);
+    if (make_room(directory, sizeof(struct inotify_event) + length) < 0)
+        return;
+    struct inotify_event *event = event_at(directory, directory->end);
+    *event = (struct inotify_event){
+        .wd = directory->inside, .mask = IN_CLOSE_WRITE, .len = (uint32_t)length};
+    memcpy(event->name, name, strlen(name) + 1);
+    directory->end += bytes_of(event);
+}
+
+static void look_at_all(struct directory *directory) {
+    for (size_t i = 0; i < directory->file_count; i++)
+        if (directory->files[i].begins && has_changed(directory, &directory->files[i]))
+            pretend(directory, directory->files[i].name);
+}
+
+/* ---- the directory itself comes and goes ---- */
+
+static void forget_watch(const struct directory *directory, int *watch) {
+    if (*watch >= 0)
+        (void)inotify_rm_watch(directory->watcher, *watch);
+    *watch = -1;
+}
+
+static void let_go(struct directory *directory) {
+    forget_watch(directory, &directory->inside);
+    if (directory->folder >= 0)
+        (void)close(directory->folder);
+    directory->folder = -1;
+}
+
+/* Where both are not of the same directory, one took the other's place in between, and the watch above
+ * has that to tell. */
+static int take_hold(struct directory *directory) {
+    const char *path = directory->routes->directory;
+    directory->inside = inotify_add_watch(directory->watcher, path, EVENTS_INSIDE);
+    directory->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory->inside >= 0 && directory->folder >= 0)
+        return 0;
+    int error = -errno;
+    let_go(directory);
+    return error;
+}
+
+/* False where another took its name. */
+static bool is_in_place(const struct directory *directory) {
+    struct stat held;
+    struct stat named;
+    return fstat(directory->folder, &held) == 0 &&
+           stat(directory->routes->directory, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev;
+}
+
+/* Shortens the path by its last part. False where nothing is left. */
+static bool go_up(char *path) {
+    char *slash = strrchr(path, '/');
+    if (path[1] == '\0')
+        return false;
+    slash[slash == path ? 1 : 0] = '\0';
+    return true;
+}
+
+/* Watches the nearest directory above that there is. `path` becomes its path, `missing` that of what
+ * is to be in it. */
+static void watch_above(struct directory *directory, char path[PATH_MAX], char missing[PATH_MAX]) {
+    (void)snprintf(path, PATH_MAX, "%s", directory->routes->directory);
+    do
+        memcpy(missing, path, PATH_MAX);
+    while (go_up(path) &&
+           (directory->above = inotify_add_watch(directory->watcher, path, EVENTS_ABOVE)) < 0);
+}
+
+/* A look may be overtaken: what is missing now may be there when the one above is watched. But one
+ * above that may not be read can be there and never be watched, so there is an end to it. Returns 0, or
+ * -errno where the directory is not there. */
+static int attach(struct directory *directory) {
+    char path[PATH_MAX];
+    char missing[PATH_MAX];
+    int error = -ENOENT;
+    for (int i = 0; i < LOOKS; i++) {
+        forget_watch(directory, &directory->above);
+        watch_above(directory, path, missing);
+        error = take_hold(directory);
+        if (error < 0 && access(missing, X_OK) == 0)
+            continue;
+        if (error == 0 && directory->above >= 0)
+            (void)inotify_add_watch(directory->watcher, path, EVENTS_BESIDE);
+        break;
+    }
+    return error;
+}
+
+static void find_again(struct directory *directory) {
+    if (attach(directory) < 0)
+        return;
+    /* At once: what happens from now on is an event already. */
+    look_at_all(directory);
+    say(SAY_INFO, "Directory %s is back.", directory->routes->directory);
+}
+
+static void on_gone(struct directory *directory) {
+    let_go(directory);
+    say(SAY_WARNING, "Directory %s is gone: its files lead to nothing until it is back.",
+        directory->routes->directory);
+    find_again(directory);
+}
+
+/* ---- handling events ---- */
+
+static int handle_inside(struct directory *directory, const struct inotify_event *event) {
+    if ((event->mask & IN_IGNORED) != 0) {
+        on_gone(directory);
+        return 0;
+    }
+    if ((event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) == 0 || (event->mask & IN_ISDIR) != 0 ||
+        event->len == 0)
+        return 0;
+    const struct file *file = find_file(directory, event->name);
+    if (file == NULL || !file->begins)
+        return 0;
+    return directory->listener.on_written(directory->listener.context, event->name);
+}
+
+static void handle_above(struct directory *directory, const struct inotify_event *event) {
+    const char *name = strrchr(directory->routes->directory, '/') + 1;
+    if (directory->inside < 0)
+        find_again(directory);
+    else if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0 && event->len > 0 &&
+             strcmp(event->name, name) == 0)
+        on_gone(directory);
+}
+
+static int handle(struct directory *directory, const struct inotify_event *event) {
+    if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        directory->listener.on_overflow(directory->listener.context);
+        look_at_all(directory);
+        /* News of the directory itself may be among what was lost. */
+        if (directory->inside < 0)
+            find_again(directory);
+        else if (!is_in_place(directory))
+            on_gone(directory);
+        return 0;
+    }
+    if (event->wd == directory->inside)
+        return handle_inside(directory, event);
+    if (event->wd == directory->above)
+        handle_above(directory, event);
+    return 0;
+}
+
+static void handle_all(struct directory *directory) {
+    directory->is_handling = true;
+    while (directory->at < directory->end && !directory->is_paused) {
+        size_t at = directory->at;
+        /* What is read or pretended meanwhile may move all events. */
+        alignas(struct inotify_event) char copy[LONGEST_EVENT];
+        size_t bytes = bytes_of(event_at(directory, at));
+        memcpy(copy, directory->events + at, bytes < sizeof copy ? bytes : sizeof copy);
+        if (handle(directory, (const struct inotify_event *)(void *)copy) == -EAGAIN)
+            directory->is_paused = true;
+        else
+            directory->at = at + bytes;
+    }
+    if (directory->at == directory->end && directory->is_empty)
+        directory->emptied = directory->asked;
+    directory->is_handling = false;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    struct directory *directory = poll->data;
+    (void)status;
+    (void)events;
+    if (read_events(directory) > 0)
+        handle_all(directory);
+    if (directory->is_paused)
+        (void)uv_poll_stop(&directory->poll);
+}
+
+static void on_rest(uv_idle_t *idle) {
+    struct directory *directory = idle->data;
+    (void)uv_idle_stop(idle);
+    if (!directory->is_paused)
+        handle_all(directory);
+    if (directory->is_paused)
+        (void)uv_poll_stop(&directory->poll);
+}
+
+void directory_resume(struct directory *directory) {
+    if (!directory->is_paused)
+        return;
+    directory->is_paused = false;
+    handle_all(directory);
+    if (!directory->is_paused)
+        (void)uv_poll_start(&directory->poll, UV_READABLE, on_readable);
+}
+
+/* ---- writing ---- */
+
+/* Of the events from `from` on, the file's first is this program's own closing. */
+static void strike_out(const struct directory *directory, size_t from, const char *name) {
+    for (size_t at = from; at < directory->end; at += bytes_of(event_at(directory, at))) {
+        struct inotify_event *event = event_at(directory, at);
+        if (event->wd == directory->inside && (event->mask & IN_CLOSE_WRITE) != 0 &&
+            event->len > 0 && strcmp(event->name, name) == 0) {
+            event->mask = 0;
+            return;
+        }
+    }
+}
+
+/* inotify does not say who wrote. So all that waits is read first, and again right after: in between
+ * is this program's own. */
+static int write_watched(struct directory *directory, struct file *file, const char *text) {
+    struct stat status;
+    for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
+        continue;
+    size_t from = directory->end;
+    int error = file_write(directory->folder, file->name, text, &status);
+    for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
+        continue;
+    if (status.st_ino != 0) {
+        note(file, &status);
+        strike_out(directory, from, file->name);
+    }
+    if (!directory->is_handling && directory->at < directory->end)
+        (void)uv_idle_start(&directory->rest, on_rest);
+    return error;
+}
+
+int directory_write(struct directory *directory, const char *name, const char *text) {
+    struct stat status;
+    struct file *file = find_file(directory, name);
+    if (file == NULL)
+        return -EINVAL;
+    return file->begins ? write_watched(directory, file, text)
+                        : file_write(directory->folder, name, text, &status);
+}
+
+/* ---- opening and closing ---- */
+
+static int prepare_end(const struct routes *routes, const struct route_end *end,
+                       struct omni_problem *problem) {
+    char path[PATH_MAX];
+    if (end->kind != ROUTE_FILE)
+        return 0;
+    (void)snprintf(path, sizeof path, "%s/%s", routes->directory, end->name);
+    struct omni_problem inner;
+    int error = file_prepare(path, routes->makes_files, &inner);
+    return error == 0 ? 0
+                      : complain(problem, error, "%.80s: %.60s: %.110s", routes->origin, end->place,
+                                 inner.text);
+}
+
+static int prepare(const struct routes *routes, struct omni_problem *problem) {
+    int error = file_make_directories(routes->directory);
+    if (error < 0)
+        return complain(problem, error, "%.80s: %s: cannot make the directory %.80s: %s",
+                        routes->origin, routes->directory_place, routes->directory,
+                        strerror(-error));
+    for (size_t i = 0; i < routes->count && error == 0; i++) {
+        error = prepare_end(routes, &routes->items[i].when, problem);
+        if (error == 0)
+            error = prepare_end(routes, &routes->items[i].then, problem);
+    }
+    return error;
+}
+
+static int begin_to_watch(struct directory *directory, struct omni_problem *problem) {
+    const struct routes *routes = directory->routes;
+    directory->watcher = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (directory->watcher < 0)
+        return complain(problem, -errno, "cannot watch files: %s%s", strerror(errno),
+                        errno == EMFILE ? "; raise fs.inotify.max_user_instances with sysctl" : "");
+    (void)clock_gettime(CLOCK_REALTIME_COARSE, &directory->emptied);
+    int error = attach(directory);
+    return error == 0 ? 0
+                      : complain(problem, error, "%.80s: %s: cannot watch the directory %.80s: %s",
+                                 routes->origin, routes->directory_place, routes->directory,
+                                 strerror(-error));
+}
+
+int directory_open(struct directory **directory, const struct routes *routes,
+                   struct omni_problem *problem) {
+    struct directory *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return complain(problem, -ENOMEM, "out of memory");
+    made->routes = routes;
+    made->watcher = made->folder = made->inside = made->above = -1;
+    add_files(made);
+    int error = prepare(routes, problem);
+    if (error == 0)
+        error = begin_to_watch(made, problem);
+    if (error < 0)
+        directory_close(made);
+    else
+        *directory = made;
+    return error;
+}
+
+int directory_start(struct directory *directory, uv_loop_t *loop,
+                    const struct directory_listener *listener) {
+    directory->listener = *listener;
+    int error = uv_poll_init(loop, &directory->poll, directory->watcher);
+    if (error < 0)
+        return error;
+    (void)uv_idle_init(loop, &directory->rest);
+    directory->poll.data = directory->rest.data = directory;
+    directory->handles = 2;
+    return uv_poll_start(&directory->poll, UV_READABLE, on_readable);
+}
+
+static void release(struct directory *directory) {
+    let_go(directory);
+    if (directory->watcher >= 0)
+        (void)close(directory->watcher);
+    free(directory->events);
+    free(directory);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct directory *directory = handle->data;
+    if (--directory->handles == 0)
+        release(directory);
+}
+
+void directory_close(struct directory *directory) {
+    if (directory == NULL)
+        return;
+    if (directory->handles == 0) {
+        release(directory);
+        return;
+    }
+    uv_close((uv_handle_t *)&directory->poll, on_closed);
+    uv_close((uv_handle_t *)&directory->rest, on_closed);
+}

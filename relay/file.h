@@ -1,0 +1,31 @@
+/*
+ * file.h - the small files by which events are told: making and writing them
+ *
+ * A file is written in place and then closed, so that whoever watches it hears of it (inotify's
+ * IN_CLOSE_WRITE) and finds the whole text. One that was put in its place by renaming would be whole at
+ * every moment, but those who watch the file would hear nothing.
+ */
+#ifndef RELAY_FILE_H
+#define RELAY_FILE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include <omni/schema.h>
+
+/* Writes the text into the file of that name in the directory `folder` (a descriptor; -1: there is none),
+ * making it where it is missing. A reader that does not wait for the closing sees the old text or the new
+ * one; where the new one is shorter, for a moment its end is still the old one's.
+ * Returns 0; -ELOOP (a symbolic link), -EINVAL (no plain file), -ENOSPC (written in part) or another
+ * -errno. *status is how the file was left, all zero where it was not even opened: then nobody hears of
+ * it. */
+int file_write(int folder, const char *name, const char *text, struct stat *status);
+
+/* Refuses what is there and no plain file; makes the file, or empties it, where `is_made`. Returns 0 or
+ * -errno with a sentence in `problem`. */
+int file_prepare(const char *path, bool is_made, struct omni_problem *problem);
+
+/* Makes the directory and all above it, where they are missing. Returns 0 or -errno. */
+int file_make_directories(const char *directory);
+
+#endif

@@ -1,0 +1,124 @@
+#include "legacy.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+
+/* X(key below regs, file where it says nothing, whether the file or the frame begins the route,
+ *   payload) */
+#define LEGACY_ROUTES(X)                                                                           \
+    X("redun_notify_trig", "message_6_trig", ROUTE_FILE, "redun_notify_irq")                       \
+    X("ihub_hwwd_irq", "message_5_state", ROUTE_FRAME, "ihub_hwwd_irq")                            \
+    X("ihub_reset_irq", "message_4_state", ROUTE_FRAME, "ihub_reset_irq")
+
+#define REG_BYTES_MAX ((size_t)4 * NAME_MAX)
+
+struct legacy_route {
+    const char *key;
+    const char *file;
+    enum route_kind begins;
+    const char *payload;
+};
+
+#define LEGACY_ROUTE(key_, file_, begins_, payload_) {key_, file_, begins_, payload_},
+static const struct legacy_route known[] = {LEGACY_ROUTES(LEGACY_ROUTE)};
+
+/* Goes down by the keys, as far as there is something. Returns NULL where there is nothing, *place
+ * then is that of what is missing. */
+static const cJSON *descend(const cJSON *tree, struct json_place *place, const char *const *keys) {
+    for (; *keys != NULL && tree != NULL; keys++) {
+        struct json_place outer = *place;
+        json_member(place, &outer, *keys);
+        tree = cJSON_GetObjectItemCaseSensitive(tree, *keys);
+    }
+    return tree;
+}
+
+static int read_directory(struct routes *routes, const cJSON *tree, const struct json_place *root) {
+    static const char *const keys[] = {"file", "ihub-irq-dev", "path", NULL};
+    struct json_place place = *root;
+    const cJSON *value = descend(tree, &place, keys);
+    if (value == NULL)
+        return json_complain(&place, -EINVAL,
+                             "is missing: file.ihub-irq-dev.path says where the files are");
+    int error = json_directory(&place, value, &routes->directory);
+    if (error == 0 && (routes->directory_place = strdup(place.way)) == NULL)
+        error = -ENOMEM;
+    return error;
+}
+
+/* Stores the part behind the first dot, or leaves `name` as it is. */
+static int read_name(char name[NAME_MAX + 1], const struct json_place *place, const cJSON *value) {
+    const char *reg = NULL;
+    int error = json_string(place, value, REG_BYTES_MAX, false, &reg);
+    const char *dot = error == 0 ? strchr(reg, '.') : NULL;
+    size_t length = dot != NULL ? strcspn(dot + 1, ".") : 0;
+    if (length == 0)
+        return error;
+    if (length > NAME_MAX || memchr(dot + 1, '/', length) != NULL)
+        return json_complain(place, -EINVAL,
+                             "\"%.60s\": what stands behind the dot must be the name of a file",
+                             reg);
+    memcpy(name, dot + 1, length);
+    name[length] = '\0';
+    return 0;
+}
+
+static int read_route(struct routes *routes, const struct legacy_route *legacy, const cJSON *tree,
+                      const struct json_place *root) {
+    const char *const keys[] = {"misc", "ihub_config_dev", "regs", legacy->key, "reg", NULL};
+    struct json_place place = *root;
+    char name[NAME_MAX + 1];
+    const cJSON *value = descend(tree, &place, keys);
+    (void)snprintf(name, sizeof name, "%s", legacy->file);
+    int error = value != NULL ? read_name(name, &place, value) : 0;
+    if (error < 0)
+        return error;
+    const struct route_end file = {ROUTE_FILE, name, place.way};
+    const struct route_end frame = {ROUTE_FRAME, legacy->payload, place.way};
+    const struct route sends = {file, frame, NULL};
+    const struct route writes = {frame, file, "1"};
+    return routes_add(routes, legacy->begins == ROUTE_FILE ? &sends : &writes);
+}
+
+static int read_tree(struct routes *routes, const cJSON *tree, const struct json_place *root) {
+    struct routes read;
+    int error = routes_init(&read, root->file);
+    if (error < 0)
+        return json_complain(root, error, "out of memory");
+    read.makes_files = true;
+    error = read_directory(&read, tree, root);
+    for (size_t i = 0; i < sizeof known / sizeof known[0] && error == 0; i++)
+        error = read_route(&read, &known[i], tree, root);
+    if (error == 0)
+        error = routes_check(&read, root->problem);
+    if (error < 0)
+        routes_free(&read);
+    else
+        *routes = read;
+    return error;
+}
+
+int legacy_parse(struct routes *routes, const char *bytes, size_t length, const char *path,
+                 struct omni_problem *problem) {
+    const struct json_place root = {.file = path, .problem = problem};
+    cJSON *tree = NULL;
+    int error = json_parse(&tree, bytes, length, &root);
+    if (error == 0)
+        error = read_tree(routes, tree, &root);
+    cJSON_Delete(tree);
+    return error;
+}
+
+int legacy_read(struct routes *routes, const char *path, struct omni_problem *problem) {
+    const struct json_place root = {.file = path, .problem = problem};
+    cJSON *tree = NULL;
+    int error = json_read(&tree, &root);
+    if (error == 0)
+        error = read_tree(routes, tree, &root);
+    cJSON_Delete(tree);
+    return error;
+}
