@@ -1,4 +1,5 @@
 # What tests and figures need beside the compiler and the libraries: scripts/deps has the same as packages of Debian.
+# Not clang, which would be the shell's cc: without it scripts/test fuzz is skipped.
 {
   mkShell,
   bash-completion,
