@@ -55,8 +55,8 @@ TTYPath=/dev/${OWN === "aarch64" ? "ttyAMA0" : "ttyS0"}
 `;
 
 const FILES = {
-  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\navahi:x:902:902::/:/bin/false\n",
-  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\navahi:x:902:\nnetdev:x:903:\n",
+  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\navahi:x:902:902::/:/bin/false\nomni-relay:x:904:904::/nonexistent:/bin/false\n",
+  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\navahi:x:902:\nnetdev:x:903:\nomni-relay:x:904:\n",
   "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
   "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
   "etc/os-release": "ID=test\n",
@@ -82,7 +82,7 @@ function image() {
   const folders = librariesOf(OWN);
   const others = new Map();
   const services = ["systemd", "systemd-journald", "systemd-executor"].map((name) => join(SYSTEM, name)).filter((file) => existsSync(file));
-  const built = ["omni-robot", "omni-observer", "omni-driver-host"].map((name) => join(BUILT, name));
+  const built = ["omni-robot", "omni-observer", "omni-relay", "omni-driver-host"].map((name) => join(BUILT, name));
   const plugin = folders.map((folder) => join(folder, "libwebsockets-evlib_uv.so")).find((file) => existsSync(file));
   const client = folders.map((folder) => join(folder, "libavahi-client.so.3")).find((file) => existsSync(file));
   const announcing = ANNOUNCES && client ? [...DAEMONS, client] : [];
@@ -136,6 +136,23 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
     }
     const network = async (pid) => (await machine.must(`readlink /proc/${pid}/ns/net`)).trim();
     assert.notEqual(await network(await idOf("omni-robot")), await network(1), "the robot has no network");
+  });
+
+  await t.test("the relay runs with what its unit gives, and the dashboard shows it", async () => {
+    const config = { directory: "/run/omni-relay", routes: [{ when: { frame: "go" }, then: { file: "state", text: "1" } }] };
+    await machine.must(`mkdir -p /etc/omniscient && echo '${JSON.stringify(config)}' >/etc/omniscient/relay.json`);
+    await machine.must("echo 'OPTIONS=--interface rpmsg4000 --config /etc/omniscient/relay.json' >/etc/omniscient/relay.conf");
+    await machine.must("echo OMNI_TRUST=omni-robot,omni-relay >/etc/omniscient/observer.conf");
+    await start("omni-relay");
+    await start("omni-observer", "restart");
+    const pid = await idOf("omni-relay");
+    const { CapEff, CapPrm, CapBnd, NoNewPrivs, Seccomp } = await statusOf(pid);
+    assert.deepEqual([CapEff, CapPrm, NoNewPrivs, Seccomp], ["0".repeat(16), "0".repeat(16), "1", "2"]);
+    assert.equal(parseInt(CapBnd, 16), 1 << 13, "CAP_NET_RAW, and no other");
+    assert.match(await machine.must(`grep ' / / ' /proc/${pid}/mountinfo`), / ro,/, "it cannot write to the system");
+    assert.equal(await show("omni-relay", "StatusText"), "1 routes between rpmsg4000 and /run/omni-relay");
+    assert.match(await journal("omni-relay", "warning"), /^Interface rpmsg4000 is not there: events are lost until it is up/);
+    await machine.until(`${source} | grep -q '"name":"relay".*"state":"live"'`);
   });
 
   await t.test("restarting or killing one never touches the other", async () => {
