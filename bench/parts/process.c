@@ -17,16 +17,27 @@
 
 static char directory[64];
 
-void process_clear_directory(void) {
+/* NOLINTNEXTLINE(misc-no-recursion): folders in it have none themselves */
+static void clear(const char *folder) {
     char path[512];
-    DIR *list = directory[0] != '\0' ? opendir(directory) : NULL;
+    DIR *list = opendir(folder);
     if (list == NULL)
         return;
     for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
-        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-        unlink(path);
+        snprintf(path, sizeof path, "%.200s/%s", folder, entry->d_name);
+        if (entry->d_type != DT_DIR) {
+            unlink(path);
+        } else if (entry->d_name[0] != '.') {
+            clear(path);
+            rmdir(path);
+        }
     }
     closedir(list);
+}
+
+void process_clear_directory(void) {
+    if (directory[0] != '\0')
+        clear(directory);
 }
 
 /* Outlives the program and its children, however they ended: until then somebody holds the pipe's
