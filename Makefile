@@ -100,7 +100,7 @@ DRIVERS  := $(SAMPLES:%.c=$(BUILD)/%.so)
 UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/*_test.c))
 HELPERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 PLUGINS  := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/plugins/*.c))
-COMPLETIONS := $(foreach program,omni-robot omni-observer,$(addprefix build/completions/,bash/$(program) zsh/_$(program) fish/$(program).fish))
+COMPLETIONS := $(foreach program,omni-robot omni-relay omni-observer,$(addprefix build/completions/,bash/$(program) zsh/_$(program) fish/$(program).fish))
 BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
 PEERS    := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/foreign/*.c))
 PEER_ARCHES := $(filter-out $(MACHINE),armv7 aarch64)
@@ -260,11 +260,11 @@ $(BUILD)/observer/assets.o: ALL_CPPFLAGS += -Ibuild/page
 
 # ---- completions of command lines, from the tables of options: the same for every CPU --------------
 
-build/completions/table: $(wildcard completions/*.[ch]) robot/options.h robot/board.h observer/options.h observer/options_table.h Makefile | $(BUILD)/include/omni
+build/completions/table: $(wildcard completions/*.[ch]) robot/options.h robot/board.h relay/options.h observer/options.h observer/options_table.h Makefile | $(BUILD)/include/omni
 	@mkdir -p $(@D)
 	$(call say,compile,$@)
 	$(quiet)$(HOSTCC) -std=c17 $(WARNINGS) -D_GNU_SOURCE -I$(BUILD)/include -I. -o $@ $(filter %.c,$^)
-# The table, then what is the same for both programs; in fish what is called has to be there first.
+# The table, then what is the same for all programs; in fish what is called has to be there first.
 define complete
 @mkdir -p $(@D)
 @build/completions/table $(1) $(2) >$@.table

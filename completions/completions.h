@@ -2,9 +2,9 @@
  * completions.h - what a shell is told of a program: its commands, its options, their values
  *
  * Purpose
- *   The tables of options in robot/options.h and observer/options.h are the only lists there are.
- *   robot.c and observer.c turn each into a struct completion_program; bash.c, zsh.c and fish.c write
- *   one as that shell's own table. Behind the table the Makefile puts what is the same for both
+ *   The tables of options in robot/options.h, relay/options.h and observer/options.h are the only lists
+ *   there are. robot.c, relay.c and observer.c turn each into a struct completion_program; bash.c, zsh.c and fish.c write
+ *   one as that shell's own table. Behind the table the Makefile puts what is the same for all
  *   programs: completions/omni.SHELL, in which PROGRAM stands for the program's name.
  *
  * Calling sequence
@@ -63,6 +63,7 @@ struct completion_program {
 /* Each program's. Ends this one with a sentence on stderr where a table has a value that values.c does
  * not know. */
 struct completion_program completions_of_robot(void);
+struct completion_program completions_of_relay(void);
 struct completion_program completions_of_observer(void);
 
 /* How the values of an argument are completed: FILE → "@file", "auto|never" → "auto never". Ends this
@@ -72,6 +73,10 @@ void completions_values(char values[COMPLETION_VALUES_BYTES], const char *argume
 
 /* A member's name as users write it: "tick_hz" → "--tick-hz". */
 void completions_name(char name[40], const char *member);
+
+/* Of an option that has one value or none (a NULL argument, which becomes ""): its name, whether it takes a
+ * value, whether it stands alone. */
+void completions_describe(struct completion_option *option, const char *member);
 
 /* Writes a text in single quotes, as bash and zsh read them; as fish does. */
 void completions_quote(FILE *file, const char *text);

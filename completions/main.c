@@ -6,8 +6,8 @@
 
 #include "completions.h"
 
-static struct completion_program (*const programs[])(void) = {completions_of_robot,
-                                                              completions_of_observer};
+static struct completion_program (*const programs[])(void) = {
+    completions_of_robot, completions_of_relay, completions_of_observer};
 
 static const struct {
     const char *name;
@@ -21,6 +21,14 @@ void completions_name(char name[40], const char *member) {
     for (char *c = name; *c != '\0'; c++)
         if (*c == '_')
             *c = '-';
+}
+
+void completions_describe(struct completion_option *option, const char *member) {
+    completions_name(option->name, member);
+    option->takes = option->argument != NULL ? COMPLETION_TAKES_VALUE : COMPLETION_TAKES_NOTHING;
+    option->alone = strcmp(member, "help") == 0 || strcmp(member, "version") == 0;
+    if (option->argument == NULL)
+        option->argument = "";
 }
 
 void completions_quote(FILE *file, const char *text) {

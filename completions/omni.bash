@@ -75,6 +75,11 @@ _PROGRAM_cpu() {
     mapfile -t found < <(compgen -G '/sys/devices/system/cpu/cpu[0-9]*')
     for path in "${found[@]}"; do _PROGRAM_offer "$1${path##*/cpu}"; done
 }
+_PROGRAM_interface() {
+    local path found
+    mapfile -t found < <(compgen -G '/sys/class/net/*/address')
+    for path in "${found[@]%/address}"; do _PROGRAM_offer "$1${path##*/}"; done
+}
 _PROGRAM_pci() {
     local path found
     mapfile -t found < <(compgen -G '/sys/bus/pci/devices/*/resource2'; compgen -G '/sys/bus/pci/devices/*/resource2_wc')

@@ -51,6 +51,12 @@ function __PROGRAM_cpu
     end
 end
 
+function __PROGRAM_interface
+    for path in /sys/class/net/*/address
+        string match -rg '/([^/]+)/address$' $path
+    end
+end
+
 function __PROGRAM_pci
     for path in /sys/bus/pci/devices/*/resource2 /sys/bus/pci/devices/*/resource2_wc
         string replace /sys/bus/pci/devices/ '' $path

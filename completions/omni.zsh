@@ -9,6 +9,10 @@ _PROGRAM_cpu() {
     local -a found=(/sys/devices/system/cpu/cpu<->(N:t))
     compadd -- ${found#cpu}
 }
+_PROGRAM_interface() {
+    local -a found=(/sys/class/net/*/address(N:h:t))
+    compadd -- $found
+}
 _PROGRAM_pci() {
     local -a found=(/sys/bus/pci/devices/*/resource2(_wc|)(N))
     compadd -- ${found#/sys/bus/pci/devices/}

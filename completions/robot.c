@@ -28,11 +28,7 @@ static void board_values(char values[COMPLETION_VALUES_BYTES]) {
 }
 
 static void fill(struct completion_option *option, const char *member) {
-    completions_name(option->name, member);
-    option->takes = option->argument != NULL ? COMPLETION_TAKES_VALUE : COMPLETION_TAKES_NOTHING;
-    option->alone = strcmp(member, "help") == 0 || strcmp(member, "version") == 0;
-    if (option->argument == NULL)
-        option->argument = "";
+    completions_describe(option, member);
     if (strcmp(option->argument, "BOARD") == 0)
         board_values(option->values);
     else

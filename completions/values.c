@@ -13,6 +13,7 @@
     X("DIR", "@directory")                                                                         \
     X("FILE", "@file")                                                                             \
     X("HZ", "")                                                                                    \
+    X("INTERFACE", "@interface")                                                                   \
     X("MIN-MAX", "")                                                                               \
     X("N", "")                                                                                     \
     X("NAME", "")                                                                                  \

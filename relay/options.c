@@ -138,9 +138,10 @@ static int check(const struct options *options, struct omni_problem *problem) {
                         "--config relay.json (man omni-relay has an example), or the "
                         "predecessor's: UDRV_JSON_PATH=udrv.json omni-relay rpmsg4000");
     if (options->interface == NULL && !options->dry_run)
-        return complain(problem, -EINVAL,
-                        "which network interface? --interface NAME; ip -br link shows which there "
-                        "are");
+        return complain(
+            problem, -EINVAL,
+            "which network interface? --interface INTERFACE; ip -br link shows which there "
+            "are");
     return 0;
 }
 
@@ -174,8 +175,8 @@ static void print_rule(FILE *file, const struct rule *rule) {
 void options_print_help(FILE *file) {
     (void)fputs("omni-relay: carries events between processor cores, as Ethernet frames on one "
                 "side and files on the other.\n"
-                "Usage: omni-relay --interface NAME --config FILE [OPTION...]\n"
-                "       UDRV_JSON_PATH=FILE omni-relay NAME\n\n",
+                "Usage: omni-relay --interface INTERFACE --config FILE [OPTION...]\n"
+                "       UDRV_JSON_PATH=FILE omni-relay INTERFACE\n\n",
                 file);
     for (int i = 0; i < RULES; i++)
         print_rule(file, &rules[i]);

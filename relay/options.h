@@ -24,7 +24,7 @@
  *   member    of struct options; the option's name with _ for - */
 /* clang-format off */
 #define OPTIONS(X)                                                                                 \
-    X(text, interface, "NAME", NULL,                                                               \
+    X(text, interface, "INTERFACE", NULL,                                                          \
       "network interface of the other core; also as the only argument")                            \
     X(text, config, "FILE", NULL,                                                                  \
       "what leads to what (man omni-relay); else the predecessor's file that $UDRV_JSON_PATH names") \

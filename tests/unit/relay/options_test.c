@@ -87,7 +87,7 @@ static void mistakes_are_named(void **state) {
     } mistakes[] = {
         {{NULL}, "what leads to what? name a file: omni-relay --interface rpmsg4000 --config"},
         {{"rpmsg4000"}, "what leads to what?"},
-        {{"--config", "a"}, "which network interface? --interface NAME; ip -br link"},
+        {{"--config", "a"}, "which network interface? --interface INTERFACE; ip -br link"},
         {{"--config"}, "--config needs a value"},
         {{"--config", "", "e"}, "--config needs a value that is not empty"},
         {{"--config", "a", "e", "f"}, "f: one interface only"},
