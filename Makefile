@@ -336,7 +336,7 @@ install-services:
 	  sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	for kind in sysusers tmpfiles; do \
 	  install -m 644 packaging/systemd/omniscient.$$kind $(DESTDIR)$(PREFIX)/lib/$$kind.d/omniscient.conf || exit 1; done
-	for file in robot.conf observer.conf; do [ -e $(DESTDIR)$(SYSCONFDIR)/omniscient/$$file ] || \
+	for file in robot.conf relay.conf observer.conf; do [ -e $(DESTDIR)$(SYSCONFDIR)/omniscient/$$file ] || \
 	  install -m 644 packaging/systemd/$$file $(DESTDIR)$(SYSCONFDIR)/omniscient || exit 1; done
 
 # What omni-robot starts for drivers of that CPU; beside a robot of any other. The folder is the CPU's that it was made

@@ -75,7 +75,7 @@ test("make install-services puts units, users, folders and settings in place, an
   assert.match(await read("opt/omni/lib/systemd/system/omni-robot.service"), /^ExecStart=\/opt\/omni\/bin\/omni-robot /m);
   assert.match(await read("opt/omni/lib/sysusers.d/omniscient.conf"), /^u omni-observer /m);
   assert.match(await read("opt/omni/lib/tmpfiles.d/omniscient.conf"), /^d \/run\/omniscient /m);
-  for (const name of ["robot.conf", "observer.conf"]) assert.doesNotMatch(await read("etc/omniscient", name), /^[^#]/m, "nothing is set");
+  for (const name of ["robot.conf", "relay.conf", "observer.conf"]) assert.doesNotMatch(await read("etc/omniscient", name), /^[^#]/m, "nothing is set");
   await writeFile(join(place.directory, "etc/omniscient/robot.conf"), "OPTIONS=--name mine\n");
   await install();
   assert.equal(await read("etc/omniscient/robot.conf"), "OPTIONS=--name mine\n");

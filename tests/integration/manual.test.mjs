@@ -64,7 +64,7 @@ test("pages that are named are there, and each is named by another", options, as
 
 test("an option that a page names is one of the programs'", options, async () => {
   const known = new Set();
-  for (const program of ["omni-robot", "omni-observer"]) {
+  for (const program of ["omni-robot", "omni-relay", "omni-observer"]) {
     const [command, ...words] = commandFor(program);
     const { stdout } = await run(command, [...words, "--help"]);
     for (const [, name] of stdout.matchAll(/(?<=^ {2}(?:-\w, | {4})?)--([a-z-]+)/gm)) known.add(name);

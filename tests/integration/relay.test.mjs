@@ -465,6 +465,13 @@ const dryRun = (place, ...words) => {
   return run(join(ROOT, "scripts/launch"), args, { cwd: place.directory, env: { ...process.env, UDRV_JSON_PATH: "" } }).then(({ stdout }) => ({ code: 0, stdout, stderr: "" }), (error) => error);
 };
 
+test("the example is what the docs show, and is taken", async (t) => {
+  const example = await readFile(join(ROOT, "examples/relay.json"), "utf8");
+  assert.ok((await readFile(join(ROOT, "docs/relay.md"), "utf8")).includes(`\n${example}`));
+  const { stdout } = await dryRun(await openPlace(t), "--interface", NEAR, "--config", join(ROOT, "examples/relay.json"));
+  assert.match(stdout, /^directory {4}\/run\/omni-relay\nfile "message_6_trig" -> frame "redun_notify_irq"\n/m);
+});
+
 test("--dry-run prints the routes, and opens nothing; what is wrong is told with its place", async (t) => {
   const place = await openPlace(t);
   const file = join(place.directory, "relay.json");

@@ -142,7 +142,6 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
     const config = { directory: "/run/omni-relay", routes: [{ when: { frame: "go" }, then: { file: "state", text: "1" } }] };
     await machine.must(`mkdir -p /etc/omniscient && echo '${JSON.stringify(config)}' >/etc/omniscient/relay.json`);
     await machine.must("echo 'OPTIONS=--interface rpmsg4000 --config /etc/omniscient/relay.json' >/etc/omniscient/relay.conf");
-    await machine.must("echo OMNI_TRUST=omni-robot,omni-relay >/etc/omniscient/observer.conf");
     await start("omni-relay");
     await start("omni-observer", "restart");
     const pid = await idOf("omni-relay");
