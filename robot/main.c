@@ -373,6 +373,30 @@ static int enter_realtime(struct session *session) {
     return 0;
 }
 
+/* Who writes what is wired where, and forgets which board it is for, would look at a simulated robot
+ * and take it for the own one. */
+static int check_board_options(const struct options *options, const struct board_kind *kind) {
+    const struct {
+        const char *option;
+        const char *board; /* that it is for, and how that is written */
+        const char *written;
+        bool is_given;
+    } rules[] = {
+        {"--board-config", "gpio", "gpio", options->board_config != NULL},
+        {"--driver-config", "driver", "driver:PATH.so", options->driver_config[0] != '\0'},
+        {"--isolate-driver", "driver", "driver:PATH.so", options->isolate_driver},
+        {"--driver-host", "driver", "driver:PATH.so", options->driver_host != NULL},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (!rules[i].is_given || strcmp(rules[i].board, kind->name) == 0)
+            continue;
+        say(SAY_ERROR, "%s is not for --board %s: write --board %s, or leave it out",
+            rules[i].option, kind->name, rules[i].written);
+        return EXIT_REFUSED;
+    }
+    return 0;
+}
+
 /* Needs no robot: not its name, not its board. */
 static int test_machine(const struct options *options) {
     struct omni_problem problem;
@@ -405,6 +429,8 @@ int main(int argc, char **argv) {
         say(SAY_ERROR, "--board %s: no such board; there are: %s", options.board, BOARD_NAMES);
         return EXIT_REFUSED;
     }
+    if (check_board_options(&options, session.kind) != 0)
+        return EXIT_REFUSED;
     if (options.lockstep && options.realtime)
         return refuse("--lockstep and --realtime exclude each other: in lockstep time is "
                       "simulated, and each tick waits for its consumer; leave one of them out");

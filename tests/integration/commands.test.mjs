@@ -223,6 +223,23 @@ test("the robot answers a misspelled option or board with what there is", option
   }
 });
 
+test("the robot refuses an option of another board, instead of showing a simulated robot", options, async (t) => {
+  const place = await openPlace(t);
+  for (const [args, board] of [
+    [["--board-config", "robot.ini"], "gpio"],
+    [["--driver-config", "fast"], "driver:PATH.so"],
+    [["--isolate-driver"], "driver:PATH.so"],
+    [["--driver-host", "/nowhere/host"], "driver:PATH.so"],
+  ]) {
+    const robot = place.start("omni-robot", [...args, "--directory", place.directory, "--ticks", "5"]);
+    assert.equal((await robot.ended).code, 2);
+    assert.equal(robot.stderr, `${args[0]} is not for --board sim: write --board ${board}, or leave it out\n`);
+  }
+  const crossed = place.start("omni-robot", ["--board", "gpio", "--board-config", "/nowhere.ini", "--isolate-driver", "--directory", place.directory]);
+  assert.equal((await crossed.ended).code, 2);
+  assert.match(crossed.stderr, /^--isolate-driver is not for --board gpio: /);
+});
+
 /** Runs a program of the project's to its end; returns what it said. */
 async function refusedBy(place, command, ...args) {
   const program = new Program(spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] }), command);
