@@ -126,7 +126,7 @@ static int set_pwm(void *member, const struct key *key, const char *text) {
     return error;
 }
 
-#define WANTED_text   "a name"
+#define WANTED_text   "a chip as gpiodetect shows it, for example gpiochip0"
 #define WANTED_number "a whole number"
 #define WANTED_output "a line's number, for example 17, or 17 active-low"
 #define WANTED_input  "a line's number, for example 17, or 17 pull-up active-low"
@@ -185,6 +185,20 @@ static const struct key *find_key(enum section_kind kind, const char *name) {
     return NULL;
 }
 
+#define KEYS_BYTES 160
+
+/* The names of a section's keys, or of those only that must be given. */
+static void list_keys(char list[KEYS_BYTES], enum section_kind kind, bool only_needed) {
+    size_t used = 0;
+    list[0] = '\0';
+    for (int i = 0; i < KEYS && used < KEYS_BYTES; i++) {
+        if (keys[i].section != kind || (only_needed && keys[i].preset != NULL))
+            continue;
+        used += (size_t)snprintf(list + used, KEYS_BYTES - used, "%s%s", used > 0 ? ", " : "",
+                                 keys[i].name);
+    }
+}
+
 static void *member_of(struct gpio_config *config, const struct section *section,
                        const struct key *key) {
     return (char *)config + section->offset + key->offset;
@@ -222,8 +236,15 @@ static int refuse_value(struct reading *reading, const struct section *section,
     if (key->high > 0)
         (void)snprintf(between, sizeof between, " from %llu to %llu", (unsigned long long)key->low,
                        (unsigned long long)key->high);
-    return refuse(reading, "[%s] %s = %.60s: wants %s%s", section->title, key->name, text,
-                  key->wanted, between);
+    return refuse(reading, "[%s] %s = %.60s: wants %s%s%s", section->title, key->name, text,
+                  key->wanted, between,
+                  strchr(text, '#') != NULL ? "; a comment behind a value begins with ;" : "");
+}
+
+static int refuse_key(struct reading *reading, const struct section *section, const char *name) {
+    char names[KEYS_BYTES];
+    list_keys(names, section->kind, false);
+    return refuse(reading, "[%s] has no %.40s; there are %s", section->title, name, names);
 }
 
 static int take(void *context, const char *title, const char *name, const char *value) {
@@ -238,7 +259,7 @@ static int take(void *context, const char *title, const char *name, const char *
                       title);
     const struct key *key = find_key(section->kind, name);
     if (key == NULL)
-        return refuse(reading, "[%s] has no %.40s; see man omni-gpio", title, name);
+        return refuse_key(reading, section, name);
     uint32_t bit = UINT32_C(1) << (key - keys);
     if ((reading->given[section - sections] & bit) != 0)
         return refuse(reading, "[%s] %s is there twice, or goes on in an indented line", title,
@@ -274,21 +295,31 @@ static void preset(struct gpio_config *config) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static const char *missing_key(const struct reading *reading, int section) {
+static const struct key *missing_key(const struct reading *reading, int section) {
     for (int k = 0; k < KEYS; k++) {
         bool given = (reading->given[section] & UINT32_C(1) << k) != 0;
         if (keys[k].section == sections[section].kind && keys[k].preset == NULL && !given)
-            return keys[k].name;
+            return &keys[k];
     }
     return NULL;
 }
 
+static int complain_of_absence(const struct reading *reading, const struct section *section,
+                               const struct key *key, struct omni_problem *problem) {
+    char names[KEYS_BYTES];
+    list_keys(names, section->kind, true);
+    if (reading->given[section - sections] == 0)
+        return complain(problem, -EINVAL, "%.100s: [%s] is missing or empty; it needs %s",
+                        reading->name, section->title, names);
+    return complain(problem, -EINVAL, "%.100s: [%s] lacks %s; it wants %s", reading->name,
+                    section->title, key->name, key->wanted);
+}
+
 static int check_all_given(const struct reading *reading, struct omni_problem *problem) {
     for (int i = 0; i < SECTIONS; i++) {
-        const char *name = missing_key(reading, i);
-        if (name != NULL)
-            return complain(problem, -EINVAL, "%.100s: [%s] lacks %s", reading->name,
-                            sections[i].title, name);
+        const struct key *key = missing_key(reading, i);
+        if (key != NULL)
+            return complain_of_absence(reading, &sections[i], key, problem);
     }
     return 0;
 }

@@ -221,10 +221,24 @@ static struct gpiod_chip *open_named(const char *named) {
     return open_by_label(named);
 }
 
+static bool has_chips(void) {
+    bool found = false;
+    DIR *devices = opendir("/dev");
+    if (devices == NULL)
+        return false;
+    for (struct dirent *entry; !found && (entry = readdir(devices)) != NULL;)
+        found = strncmp(entry->d_name, "gpiochip", strlen("gpiochip")) == 0;
+    (void)closedir(devices);
+    return found;
+}
+
 static const char *hint(int error) {
     if (error == -EACCES)
         return "; may this user? Mostly: sudo usermod -aG gpio USER, and log in again";
-    return error == -ENOENT ? "; gpiodetect shows which there are" : "";
+    if (error != -ENOENT)
+        return "";
+    return has_chips() ? "; gpiodetect (of the package gpiod) shows which there are"
+                       : "; this machine has none: there is no /dev/gpiochip0";
 }
 
 int gpio_chip_open(struct gpio_chip **chip, const char *named, struct omni_problem *problem) {

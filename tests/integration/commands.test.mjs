@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -238,6 +239,18 @@ test("the robot refuses an option of another board, instead of showing a simulat
   const crossed = place.start("omni-robot", ["--board", "gpio", "--board-config", "/nowhere.ini", "--isolate-driver", "--directory", place.directory]);
   assert.equal((await crossed.ended).code, 2);
   assert.match(crossed.stderr, /^--isolate-driver is not for --board gpio: /);
+});
+
+test("a GPIO chip that is not there is told with where to look, or that there is none", options, async (t) => {
+  const place = await openPlace(t);
+  const config = join(place.directory, "robot.ini");
+  const example = await readFile(join(ROOT, "examples/raspberry_pi.ini"), "utf8");
+  await writeFile(config, example.replace(/^chip = .*$/m, "chip = no-such-chip"));
+  const hasChips = (await readdir("/dev")).some((name) => name.startsWith("gpiochip"));
+  const robot = place.start("omni-robot", ["--board", "gpio", "--board-config", config, "--directory", place.directory]);
+  assert.equal((await robot.ended).code, 2);
+  const where = hasChips ? "gpiodetect (of the package gpiod) shows which there are" : "this machine has none: there is no /dev/gpiochip0";
+  assert.equal(robot.stderr, `GPIO chip no-such-chip: No such file or directory; ${where}\n`);
 });
 
 /** Runs a program of the project's to its end; returns what it said. */

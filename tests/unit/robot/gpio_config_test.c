@@ -95,14 +95,23 @@ static const struct refused {
     const char *text;
     const char *words;
 } refused[] = {
-    {MOTORS AHEAD, "[board] lacks chip"},
-    {BOARD AHEAD, "[motor 60] lacks forward"},
-    {BOARD "[motor 60]\nforward = 0\nbackward = 1\n" AHEAD, "[motor 60] lacks pwm"},
+    {MOTORS AHEAD, "robot.ini: [board] is missing or empty; it needs chip"},
+    {"[board]\nheartbeat = 21\n" MOTORS AHEAD, "[board] lacks chip; it wants a chip as gpiodetect"},
+    {"[board]\nchip =\n" MOTORS AHEAD, "[board] chip = : wants a chip as gpiodetect shows it"},
+    {BOARD AHEAD, "[motor 60] is missing or empty; it needs forward, backward, pwm"},
+    {BOARD "[motor 60]\nforward = 0\nbackward = 1\n" AHEAD,
+     "[motor 60] lacks pwm; it wants a line's number, or the kernel's PWM"},
     {BOARD MOTORS, "nothing looks ahead"},
     {BOARD MOTORS "[sensor 45]\nswitch = 12\n", "nothing looks ahead"},
     {BOARD MOTORS AHEAD "[sensor 30]\nswitch = 13\n",
      "robot.ini:18: there is no section [sensor 30]"},
-    {BOARD MOTORS AHEAD "[sensor 45]\nswich = 13\n", "robot.ini:18: [sensor 45] has no swich"},
+    {BOARD MOTORS AHEAD "[sensor 45]\nswich = 13\n",
+     "robot.ini:18: [sensor 45] has no swich; there are trigger, echo, trigger_us, switch, "
+     "debounce_ms"},
+    {BOARD "heart_beat = 21\n" MOTORS AHEAD,
+     "[board] has no heart_beat; there are chip, emergency_stop, heartbeat, overrun_limit_ms, "
+     "software_pwm_hz, pwm_hz, wheel_circle_mm, top_speed_mm_s"},
+    {BOARD "heartbeat = 21 # pin 40\n" MOTORS AHEAD, "; a comment behind a value begins with ;"},
     {BOARD "chip = gpiochip1\n" MOTORS AHEAD, "robot.ini:3: [board] chip is there twice"},
     {BOARD "heartbeat = 21\n  22\n" MOTORS AHEAD, "robot.ini:4: [board] heartbeat is there twice"},
     {BOARD "heartbeat\n" MOTORS AHEAD, "robot.ini:3: neither [section] nor key = value"},
@@ -128,7 +137,7 @@ static const struct refused {
            "[motor 180]\nforward = 3\nbackward = 4\npwm = pwmchip0:0\n"
            "[motor 300]\nforward = 6\nbackward = 7\npwm = pwmchip0:1\n" AHEAD,
      "two motors have the PWM /sys/class/pwm/pwmchip0:0"},
-    {"\n", "[board] lacks chip"},
+    {"\n", "[board] is missing or empty"},
     {"chip = gpiochip0\n" BOARD MOTORS AHEAD,
      "robot.ini:1: chip stands before the first [section]"},
     {BOARD "nonsense\ncolour = red\n" MOTORS AHEAD,
