@@ -59,6 +59,7 @@ struct doctor {
     unsigned to_mend;
     char robots[SOURCES_MAX][OMNI_NAME_BYTES]; /* that are live, by check_sources */
     size_t robot_count;
+    bool has_silent; /* program that has a name and does not tick, by check_sources */
     bool answers[DOCTOR_LISTENS_MAX]; /* an observer, at each --listen, by check_port */
 };
 

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <omni/region.h>
+
 #include "access.h"
 #include "doctor.h"
 #include "door.h"
@@ -336,6 +338,17 @@ static void check_observer(struct doctor *doctor, const char *listen, const char
         probe_free(&answer);
 }
 
+/* With the options that the doctor was asked with: what was looked at is what shall run. */
+static void advise_observer(char remedy[600], const struct options *options) {
+    size_t used = (size_t)snprintf(remedy, 600, "omni-observer");
+    if (strcmp(options->directory, OMNI_DIRECTORY_DEFAULT) != 0)
+        used += (size_t)snprintf(remedy + used, 600 - used, " --directory %s", options->directory);
+    for (size_t i = 0; i < options->listen.count && used < 600; i++)
+        if (options->listen.count > 1 || strcmp(options->listen.items[i], "127.0.0.1:8080") != 0)
+            used += (size_t)snprintf(remedy + used, 600 - used, " --listen %s",
+                                     options->listen.items[i]);
+}
+
 void doctor_check_page(struct doctor *doctor) {
     const struct options_texts *listens = &doctor->options->listen;
     unsigned running = 0;
@@ -349,6 +362,9 @@ void doctor_check_page(struct doctor *doctor) {
                        cJSON_GetObjectItem(health, "version")->valuestring);
         cJSON_Delete(health);
     }
-    if (running == 0)
-        doctor_say(doctor, DOCTOR_NOTE, "omni-observer", "no observer runs there");
+    if (running > 0)
+        return;
+    char remedy[600];
+    advise_observer(remedy, doctor->options);
+    doctor_say(doctor, DOCTOR_NOTE, remedy, "no observer runs there");
 }

@@ -129,6 +129,7 @@ static void blame_silence(struct doctor *doctor, const char *name,
                           const struct omni_source_facts *facts, bool has_ticked, const char *age) {
     char remedy[160];
     char state = process_state(facts->process_id);
+    doctor->has_silent = true;
     if (state == 'T' || state == 't') {
         (void)snprintf(remedy, sizeof remedy, "kill -CONT %" PRIu32, facts->process_id);
         doctor_say(doctor, DOCTOR_MEND, remedy,
@@ -242,13 +243,31 @@ void doctor_check_sources(struct doctor *doctor) {
         check_region(doctor, options->region.items[i]);
 }
 
+static bool belongs_to_another(const char *directory, const char *name) {
+    char path[OMNI_PATH_BYTES];
+    struct stat facts;
+    return omni_region_path(path, directory, OMNI_FILE_LOCK, name) == 0 &&
+           stat(path, &facts) == 0 && facts.st_uid != geteuid();
+}
+
+/* Nothing that would be refused: where a source or the directory stands in the way, what is said of
+ * that comes first. */
+static void advise_robot(char remedy[600], const struct doctor *doctor) {
+    const char *directory = doctor->options->directory;
+    bool is_usual = strcmp(directory, OMNI_DIRECTORY_DEFAULT) == 0;
+    remedy[0] = '\0';
+    if (!doctor->has_silent && access(directory, W_OK | X_OK) == 0)
+        (void)snprintf(remedy, 600, "omni-robot%s%s%s", is_usual ? "" : " --directory ",
+                       is_usual ? "" : directory,
+                       belongs_to_another(directory, "robot") ? " --name NAME" : "");
+}
+
 void doctor_check_robot(struct doctor *doctor) {
-    char remedy[600] = "omni-robot";
-    if (strcmp(doctor->options->directory, OMNI_DIRECTORY_DEFAULT) != 0)
-        (void)snprintf(remedy, sizeof remedy, "omni-robot --directory %s",
-                       doctor->options->directory);
+    char remedy[600];
+    advise_robot(remedy, doctor);
     if (doctor->robot_count == 0)
-        doctor_say(doctor, DOCTOR_MEND, remedy, "nothing publishes: a page would be empty");
+        doctor_say(doctor, DOCTOR_MEND, remedy, "nothing publishes: a page would be empty%s",
+                   remedy[0] == '\0' ? "; mend what is said above first" : "");
     else
         doctor_say(doctor, DOCTOR_OK, "", "%s%s publishes", doctor->robots[0],
                    doctor->robot_count > 1 ? ", among others," : "");

@@ -144,6 +144,15 @@ static int refuse_second(const char *name, pid_t first, struct omni_problem *pro
                         who);
 }
 
+/* All its files at once: who removes one alone is refused because of the next. */
+static int refuse_foreign(const char *path, const char *name, struct omni_problem *problem) {
+    int folder = (int)(strrchr(path, '/') - path);
+    return omni_problem(problem, -EPERM,
+                        "%s belongs to another user: choose another name, or, if no publisher of "
+                        "that user runs: sudo rm -f %.*s/omni{,-lock,-sleepers,-step}.%s",
+                        path, folder, path, name);
+}
+
 static int own_name(struct omni_publisher *publisher, const char *name, const char *directory,
                     struct omni_problem *problem) {
     char path[OMNI_PATH_BYTES];
@@ -154,10 +163,7 @@ static int own_name(struct omni_publisher *publisher, const char *name, const ch
     if (lock == -EBUSY)
         return refuse_second(name, omni_lock_owner(path), problem);
     if (lock == -EPERM)
-        return omni_problem(problem, -EPERM,
-                            "%s belongs to another user: choose another name, or have it removed "
-                            "(sudo rm, if no publisher of that user runs)",
-                            path);
+        return refuse_foreign(path, name, problem);
     if (lock < 0)
         return omni_problem(problem, lock, "cannot make %s: %s", path, strerror(-lock));
     publisher->lock = lock;
@@ -186,6 +192,8 @@ static int map_sleepers(struct omni_publisher *publisher, const char *name, cons
         error = omni_region_open_word(&publisher->sleepers_region, path, true);
     if (error == -ENOSPC)
         return no_room(OMNI_CACHE_LINE_BYTES, path, problem);
+    if (error == -EPERM)
+        return refuse_foreign(path, name, problem);
     if (error < 0)
         return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));
     error = settle(&publisher->sleepers_region, &publisher->sleepers);
@@ -249,10 +257,7 @@ static int reveal(struct omni_publisher *publisher, const char *from, const char
     if (error == 0 && rename(from, path) < 0)
         error = -errno;
     if (error == -EPERM || error == -EACCES)
-        return omni_problem(problem, -EPERM,
-                            "%s belongs to another user: choose another name, or have it removed "
-                            "(sudo rm, if no publisher of that user runs)",
-                            path);
+        return refuse_foreign(path, name, problem);
     if (error < 0)
         return omni_problem(problem, error, "cannot make %s: %s", path, strerror(-error));
     return 0;

@@ -80,7 +80,7 @@ test("with nothing running, one thing is to be mended, and nothing was touched",
   assert.match(complaint(report, "robot").type, /^omni-robot --directory /);
   assert.match(report.of("port")[0].text, /is free/);
   assert.match(report.of("token")[0].text, /will be made at the first start/);
-  assert.deepEqual(report.of("page").map(({ grade, type }) => [grade, type]), [["note", "omni-observer"]]);
+  assert.deepEqual(report.of("page").map(({ grade, type }) => [grade, type]), [["note", `omni-observer --directory ${place.directory} --listen 0.0.0.0:0`]]);
   assert.deepEqual(await readdir(place.directory), []);
   const plain = place.start("omni-observer", ["doctor", "--directory", place.directory, "--listen", "127.0.0.1:0"]);
   assert.equal((await plain.ended).code, 1);
@@ -92,6 +92,8 @@ test("a directory that is missing, none, on a disk, closed or open to all", opti
   const within = isRoot ? ["setpriv", "--bounding-set=-all"] : [];
   const missing = complaint(await consult(place, { directory: join(place.directory, "nowhere") }), "directory");
   assert.match(missing.text, /cannot be read: No such file/);
+  const futile = complaint(await consult(place, { directory: join(place.directory, "nowhere") }), "robot");
+  assert.deepEqual([futile.text, futile.type], ["nothing publishes: a page would be empty; mend what is said above first", null]);
   const file = join(place.directory, "file");
   await writeFile(file, "");
   assert.match(complaint(await consult(place, { directory: file }), "directory").text, /Not a directory|Permission/);
@@ -124,7 +126,7 @@ test("a robot that was killed, and one that was suspended", options, async (t) =
     const said = await consult(place);
     return said.of("sources").every(({ grade }) => grade === "mend") ? said : null;
   });
-  assert.equal(complaint(report, "robot").type, `omni-robot --directory ${place.directory}`);
+  assert.equal(complaint(report, "robot").type, null, "another one could be refused: that one is to go on first");
   const [died, suspended] = report.of("sources");
   assert.match(died.text, new RegExp(`^dead: its program \\(process ${dead.pid}\\) died without a word`));
   assert.match(suspended.text, new RegExp(`^slow: its program \\(process ${slow.pid}\\) was suspended`));
@@ -136,7 +138,28 @@ test("a robot that was killed, and one that was suspended", options, async (t) =
   });
   assert.deepEqual(after.of("sources").map(({ text }) => text.split(",")[0]), ["slow: live"]);
   await slow.stop();
-  assert.match((await consult(place)).of("sources")[0].text, /^slow: it said goodbye/);
+  const ended = await consult(place);
+  assert.match(ended.of("sources")[0].text, /^slow: it said goodbye/);
+  assert.equal(complaint(ended, "robot").type, `omni-robot --directory ${place.directory}`);
+});
+
+test("where another user has had the robot's name, another one is advised, and the robot says what to remove", options, async (t) => {
+  if (!isRoot) return t.skip("it takes root to give a file away");
+  const place = await openPlace(t);
+  await chmod(place.directory, 0o1777);
+  const start = (...args) => place.start("omni-robot", ["--directory", place.directory, "--ticks", "2", ...args]);
+  const remove = `sudo rm -f ${place.directory}/omni{,-lock,-sleepers,-step}.robot`;
+  for (const name of ["omni-lock.robot", "omni-sleepers.robot"]) {
+    await start().ended;
+    await chown(join(place.directory, name), 65534, 65534);
+    const refused = start();
+    assert.equal((await refused.ended).code, 2);
+    assert.equal(refused.stderr, `${join(place.directory, name)} belongs to another user: choose another name, or, if no publisher of that user runs: ${remove}\n`);
+    const { type } = complaint(await consult(place), "robot");
+    assert.equal(type, `omni-robot --directory ${place.directory}${name === "omni-lock.robot" ? " --name NAME" : ""}`);
+    execFileSync("bash", ["-c", remove.replace(/^sudo /, "")]);
+    assert.equal((await start().ended).code, 0, "what was typed helps");
+  }
 });
 
 test("segments that cannot be read", options, async (t) => {
