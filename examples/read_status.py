@@ -3,7 +3,12 @@
 # One line of JSON a tick, with the number of ticks that it missed before; ends when the source does.
 import json, math, mmap, struct, sys, time
 
-file = open(sys.argv[1], "rb")
+if len(sys.argv) < 2:
+    sys.exit("write for example: read_status.py /dev/shm/omni.robot 10")
+try:
+    file = open(sys.argv[1], "rb")
+except OSError as error:
+    sys.exit(f"{error}; omni-observer list names the sources")
 memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 word = lambda at: struct.unpack_from("<I", memory, at)[0]
 (magic, layout, order, _, _, incompatible, _, whole) = struct.unpack_from("<8s6IQ", memory, 0)

@@ -166,6 +166,8 @@ test("that reader tells the end, silence, and what is no segment", options, asyn
   await writeFile(place.segment("forged"), Buffer.alloc(4096));
   await chmod(place.segment("forged"), 0o644);
   assert.match((await reader(place.segment("forged"))).stderr, /is no segment that this program can read/);
+  assert.equal((await reader()).stderr, "write for example: read_status.py /dev/shm/omni.robot 10\n");
+  assert.match((await reader(place.segment("absent"))).stderr, /^\[Errno 2\].*absent'; omni-observer list names the sources\n$/);
 });
 
 /** What FINGERPRINT in omni-segment(5) says, done. */
