@@ -89,8 +89,10 @@ struct self_test_finding self_test_judge_kernel(const char *version) {
         describe(made, "fully preemptible (PREEMPT_RT)");
         return made;
     }
-    made = finding(SELF_TEST_NOTE, "sudo apt install linux-image-rt-$(dpkg --print-architecture), "
-                                   "for bounds that hold under load");
+    made =
+        finding(SELF_TEST_NOTE, "for bounds that hold under load, on a Debian with its own kernel "
+                                "(not on Raspberry Pi OS): "
+                                "sudo apt install linux-image-rt-$(dpkg --print-architecture)");
     describe(made, "%s: it may keep a tick waiting for some hundred µs, seldom for ms",
              strstr(version, "PREEMPT") != NULL ? "preemptible, not PREEMPT_RT"
                                                 : "not preemptible");
