@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "options_table.h"
+#include "service/prose.h"
 
-enum { HELP_COLUMNS = 79, HELP_INDENT = 30 };
+enum { HELP_INDENT = 30 };
 
 /* The groups in which options are shown: those for all commands, then those of each. */
 struct help_group {
@@ -23,23 +24,6 @@ static const struct help_group groups[] = {
 };
 
 /* ---- --help ---- */
-
-/* Prose in lines from column HELP_INDENT, where the cursor stands. */
-static void print_wrapped(FILE *file, const char *prose) {
-    int column = HELP_INDENT;
-    while (*prose != '\0') {
-        int length = (int)strcspn(prose, " ");
-        bool first = column == HELP_INDENT;
-        if (!first && column + 1 + length > HELP_COLUMNS) {
-            (void)fprintf(file, "\n%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
-            first = true;
-        }
-        column += fprintf(file, "%s%.*s", first ? "" : " ", length, prose);
-        prose += length + (prose[length] == ' ');
-    }
-    (void)fputc('\n', file);
-}
 
 /* "[=NAME]" may be left out, and then nothing stands between. */
 static const char *argument_space(const struct option *option) {
@@ -63,7 +47,7 @@ static void print_option(FILE *file, const struct option *option) {
         width = 0;
     }
     (void)fprintf(file, "%*s", HELP_INDENT - width, "");
-    print_wrapped(file, prose);
+    prose_print(file, HELP_INDENT, prose);
 }
 
 static void print_command(FILE *file, const char *name, const char *operand, const char *prose) {

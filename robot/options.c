@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/prose.h"
 #include "service/spelling.h"
 
 #define HELP_HINT "try: omni-robot --help"
@@ -226,24 +227,30 @@ int options_parse(struct options *options, int argc, char **argv, struct omni_pr
 /* ---- help -------------------------------------------------------------------------------------
  */
 
-static void print_preset(FILE *file, const struct rule *rule) {
+enum { HELP_INDENT = 25 };
+
+static void describe_preset(char text[80], const struct rule *rule) {
     const void *member = (const char *)&presets + rule->offset;
+    const char *preset = rule->kind == KIND_text ? *(const char *const *)member : NULL;
+    text[0] = '\0';
     if (rule->kind == KIND_number)
-        (void)fprintf(file, " (default %llu)", (unsigned long long)*(const uint64_t *)member);
-    const char *text = rule->kind == KIND_text ? *(const char *const *)member : NULL;
-    if (text != NULL && text[0] != '\0')
-        (void)fprintf(file, " (default %s)", text);
+        (void)snprintf(text, 80, " (default %llu)", (unsigned long long)*(const uint64_t *)member);
+    else if (preset != NULL && preset[0] != '\0')
+        (void)snprintf(text, 80, " (default %s)", preset);
 }
 
 static void print_rule(FILE *file, const struct rule *rule) {
     char name[OPTION_NAME_BYTES];
     char left[64];
+    char preset[80];
+    char prose[512];
     option_name(name, rule);
-    (void)snprintf(left, sizeof left, "--%s %s", name,
+    describe_preset(preset, rule);
+    (void)snprintf(left, sizeof left, "  --%s %s", name,
                    rule->argument != NULL ? rule->argument : "");
-    (void)fprintf(file, "  %-22s %s", left, rule->prose);
-    print_preset(file, rule);
-    (void)fputc('\n', file);
+    (void)snprintf(prose, sizeof prose, "%s%s", rule->prose, preset);
+    (void)fprintf(file, "%-*s", HELP_INDENT, left);
+    prose_print(file, HELP_INDENT, prose);
 }
 
 void options_print_help(FILE *file) {

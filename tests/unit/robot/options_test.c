@@ -180,8 +180,10 @@ static void help_shows_every_option(void **state) {
     options_print_help(file);
     read_all(file, text, sizeof text);
     contains_all(text, "-");
-    assert_non_null(strstr(text, "(default 100)"));
+    assert_non_null(strstr(text, "(default 10)"));
     assert_non_null(strstr(text, "(default robot)"));
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        assert_in_range(strcspn(line, "\n"), 0, 79);
 }
 
 static bool is_option(const char *words) {
