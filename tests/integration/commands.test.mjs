@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -284,6 +284,16 @@ test("without a network a sysroot says that, and what to do", options, async (t)
   const why = /unshare: .*|sysroot: (apt-get is missing|apt knows no mirror).*/.exec(said);
   if (why) return t.skip(why[0]);
   assert.match(said, /sysroot: the mirrors cannot be reached .*look at the network.*say the same again/);
+});
+
+test("where npm cannot fetch the page's libraries, it is said what to look at", options, async (t) => {
+  const place = await openPlace(t);
+  for (const folder of ["scripts", "web", "bin"]) await mkdir(join(place.directory, folder));
+  await copyFile(join(ROOT, "scripts/deps"), join(place.directory, "scripts/deps"));
+  await writeFile(join(place.directory, "bin/npm"), "#!/bin/sh\necho 'npm ERR! no network' >&2; exit 1\n", { mode: 0o755 });
+  const said = await refusedBy(place, "env", `PATH=${join(place.directory, "bin")}:${process.env.PATH}`, join(place.directory, "scripts/deps"), "page");
+  if (said.includes("installing ") || said.includes("missing: ")) return t.skip(`this machine lacks what the page is made with: ${said}`);
+  assert.match(said, /npm ERR! no network\nnpm could not fetch them.*look at the network.*type the same again\n$/);
 });
 
 test("a source that is not there is exit 3, named with those that are; --wait waits", options, async (t) => {
