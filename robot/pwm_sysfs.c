@@ -114,7 +114,10 @@ close_duty:
 
 static const char *hint(int error) {
     if (error == -ENOENT)
-        return "; on a Raspberry Pi: dtoverlay=pwm-2chan";
+        return "; ls /sys/class/pwm shows which chips there are; a Raspberry Pi has one with "
+               "dtoverlay=pwm-2chan in config.txt";
+    if (error == -EACCES)
+        return "; may this user? On a Raspberry Pi: sudo usermod -aG gpio USER, and log in again";
     return error == -ENOTSUP ? "; its file polarity says inversed" : "";
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -133,11 +134,28 @@ static void a_chip_that_is_not_there_is_named(void **state) {
     struct omni_problem problem = {""};
     assert_int_equal(pwm_sysfs_open(&pwm, "/tmp/omni-no-pwmchip", 3, 20000, &problem), -ENOENT);
     assert_non_null(strstr(problem.text, "/tmp/omni-no-pwmchip:3"));
+    assert_non_null(strstr(problem.text, "ls /sys/class/pwm shows which chips there are"));
+}
+
+static void who_may_not_is_told_of_the_group(void **state) {
+    struct pwm_sysfs pwm;
+    struct omni_problem problem = {""};
+    char path[128];
+    bool is_root = geteuid() == 0;
+    path_of(path, *state, "export");
+    assert_int_equal(chmod(*state, 0755), 0);
+    assert_int_equal(chmod(path, 0444), 0);
+    assert_int_equal(is_root ? seteuid(65534) : 0, 0);
+    int error = pwm_sysfs_open(&pwm, *state, 0, 20000, &problem);
+    assert_int_equal(is_root ? seteuid(0) : 0, 0);
+    assert_int_equal(error, -EACCES);
+    assert_non_null(strstr(problem.text, "sudo usermod -aG gpio USER"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_channel_has_a_period_and_pulses, make_chip, remove_chip),
+        cmocka_unit_test_setup_teardown(who_may_not_is_told_of_the_group, make_chip, remove_chip),
         cmocka_unit_test_setup_teardown(what_is_as_before_is_not_written, make_chip, remove_chip),
         cmocka_unit_test_setup_teardown(a_channel_that_is_turned_round_is_not_touched, make_chip,
                                         remove_chip),
