@@ -4,6 +4,7 @@
 #include "command.h"
 #include "options.h"
 #include "service/say.h"
+#include "service/standard.h"
 
 static int (*const commands[])(const struct options *options) = {
 #define COMMANDS_RUN_(name, ...) command_##name,
@@ -24,6 +25,8 @@ static int run(const struct options *options) {
 int main(int argc, char **argv) {
     struct options options;
     struct omni_problem problem;
+    if (standard_keep() < 0)
+        return EXIT_RUNTIME; /* there is nowhere to say it */
     if (options_parse(&options, argc, argv, environ, &problem) < 0) {
         say(SAY_ERROR, "%s", problem.text);
         return EXIT_USAGE;

@@ -21,6 +21,7 @@
 #include "sensor.h"
 #include "service/notify.h"
 #include "service/say.h"
+#include "service/standard.h"
 #include "status.h"
 #include "vigil.h"
 #include "watchdog.h"
@@ -46,6 +47,8 @@ static void catch_signals(void) {
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         (void)sigaction(signals[i], &action, NULL);
+    /* Nobody reads what it says any more, or waits for it to be ready: it drives on. */
+    (void)signal(SIGPIPE, SIG_IGN);
     /* Who ignores it, and lets its children inherit that, cannot wait for its own. */
     (void)signal(SIGCHLD, SIG_DFL);
 }
@@ -411,6 +414,8 @@ static int test_machine(const struct options *options) {
 int main(int argc, char **argv) {
     struct options options;
     struct omni_problem problem;
+    if (standard_keep() < 0)
+        return EXIT_BROKEN; /* there is nowhere to say it */
     if (options_parse(&options, argc, argv, &problem) < 0)
         return refuse(problem.text);
     if (options.help) {
