@@ -2,14 +2,19 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "complain.h"
 
 #define PWM_FOLDER "/sys/class/pwm/"
+
+enum { DELETE = 127 };
 
 enum section_kind { SECTION_board, SECTION_motor, SECTION_sensor };
 
@@ -212,6 +217,7 @@ struct reading {
     FILE *file;
     const char *name;
     int line;
+    size_t bytes;
     struct omni_problem problem; /* the first one */
     bool is_refused;
 };
@@ -270,16 +276,44 @@ static int take(void *context, const char *title, const char *name, const char *
     return 1;
 }
 
+/* What text has none of: least of all NUL, behind which nothing of a line would be seen. Other
+ * systems end their lines with a carriage return in front. */
+static bool is_control(int character, FILE *file) {
+    if (character == '\r') {
+        int next = fgetc(file);
+        (void)ungetc(next, file);
+        return next != '\n' && next != EOF;
+    }
+    return (character < ' ' && character != '\t' && character != '\n') || character == DELETE;
+}
+
+/* Like fgets(), but that it tells of such characters. Returns how many there are. */
+static size_t read_line(struct reading *reading, char *text, size_t size) {
+    size_t length = 0;
+    int character = 0;
+    while (length + 1 < size && character != '\n' && (character = fgetc(reading->file)) != EOF) {
+        if (is_control(character, reading->file))
+            (void)refuse(reading, "a control character (number %d) stands here: this is no text",
+                         character);
+        text[length++] = (char)character;
+    }
+    text[length] = '\0';
+    return length;
+}
+
 /* What inih reads with, so that we know where it is, and that it sees whole lines. */
 static char *next_line(char *text, int size, void *context) {
     struct reading *reading = context;
-    if (reading->is_refused || fgets(text, size, reading->file) == NULL)
+    if (reading->is_refused)
         return NULL;
     reading->line++;
-    size_t length = strlen(text);
+    size_t length = read_line(reading, text, (size_t)size);
+    reading->bytes += length;
     if (length > GPIO_CONFIG_LINE_BYTES || (length + 1 == (size_t)size && text[length - 1] != '\n'))
         (void)refuse(reading, "the line is longer than %d characters", GPIO_CONFIG_LINE_BYTES);
-    return reading->is_refused ? NULL : text;
+    if (reading->bytes > GPIO_CONFIG_BYTES)
+        (void)refuse(reading, "the file is longer than %d characters", GPIO_CONFIG_BYTES);
+    return reading->is_refused || length == 0 ? NULL : text;
 }
 
 static void preset(struct gpio_config *config) {
@@ -447,10 +481,33 @@ int gpio_config_read(struct gpio_config *config, FILE *file, const char *name,
     return error;
 }
 
+/* A pipe keeps whoever opens it waiting, and a device may never end. -1 with errno; ENOTSUP: one of
+ * these. */
+static int open_ordinary(const char *path) {
+    struct stat facts;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (file < 0 || fstat(file, &facts) < 0 || S_ISREG(facts.st_mode))
+        return file;
+    (void)close(file);
+    errno = S_ISDIR(facts.st_mode) ? EISDIR : ENOTSUP;
+    return -1;
+}
+
+static FILE *open_text(const char *path) {
+    int file = open_ordinary(path);
+    if (file < 0)
+        return NULL;
+    FILE *text = fdopen(file, "r");
+    if (text == NULL)
+        (void)close(file);
+    return text;
+}
+
 int gpio_config_load(struct gpio_config *config, const char *path, struct omni_problem *problem) {
-    FILE *file = fopen(path, "re");
+    FILE *file = open_text(path);
     if (file == NULL)
-        return complain(problem, -errno, "--board-config %.100s: %s", path, strerror(errno));
+        return complain(problem, -errno, "--board-config %.100s: %s", path,
+                        errno == ENOTSUP ? "it is no ordinary file" : strerror(errno));
     int error = gpio_config_read(config, file, path, problem);
     (void)fclose(file);
     return error;

@@ -35,6 +35,9 @@
 /* The same in a file of any width: no line may be longer. */
 #define GPIO_CONFIG_LINE_BYTES 196
 
+/* And no file: whoever names another one by mistake is told so. */
+#define GPIO_CONFIG_BYTES 65536
+
 /* A line, where there is one. */
 struct gpio_config_line {
     struct gpio_wish wish;

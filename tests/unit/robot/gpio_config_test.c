@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -174,7 +176,174 @@ static void a_file_that_cannot_be_read_is_named(void **state) {
     struct omni_problem problem;
     assert_int_equal(gpio_config_load(&config, "/nowhere/robot.ini", &problem), -ENOENT);
     assert_non_null(strstr(problem.text, "/nowhere/robot.ini"));
-    assert_int_equal(gpio_config_load(&config, "/", &problem), -EIO);
+    assert_int_equal(gpio_config_load(&config, "/", &problem), -EISDIR);
+    assert_int_equal(gpio_config_load(&config, "/proc/self/mem", &problem), -EIO);
+}
+
+/* ---- hostile files ---- */
+
+static int read_bytes(const char *bytes, size_t length, struct omni_problem *problem) {
+    struct gpio_config config;
+    FILE *file = fmemopen((void *)(uintptr_t)bytes, length, "r");
+    assert_non_null(file);
+    problem->text[0] = '\0';
+    int error = gpio_config_read(&config, file, "robot.ini", problem);
+    (void)fclose(file);
+    return error;
+}
+
+/* Behind NUL the rest of a line would not be seen, and escape sequences would reach terminals. */
+static void what_is_no_text_is_refused(void **state) {
+    (void)state;
+    static const char marks[] = {'\0', '\a', '\b', '\x1b', '\x7f', '\f', '\v', '\r'};
+    static const char *const places[] = {"[board]\nchip = gpio%chip0\n",
+                                         "[board]\nch%ip = 1\n",
+                                         "[bo%ard]\n",
+                                         "%[board]\n",
+                                         "; a comm%ent\n",
+                                         "[board]\nchip = gpiochip0%;"};
+    struct omni_problem problem;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        for (size_t k = 0; k < sizeof marks; k++) {
+            char text[64];
+            size_t length = strlen(places[i]);
+            memcpy(text, places[i], length);
+            *(char *)memchr(text, '%', length) = marks[k];
+            assert_int_equal(read_bytes(text, length, &problem), -EINVAL);
+            if (strstr(problem.text, "control character") == NULL)
+                fail_msg("\"%s\"", problem.text);
+            for (const char *at = problem.text; *at != '\0'; at++)
+                assert_true((unsigned char)*at >= ' ');
+        }
+    }
+}
+
+static void other_editors_files_are_read(void **state) {
+    (void)state;
+    static const char mark[] = "\xef\xbb\xbf[board]\r\nchip = gpiochip0\r\n\t; \xc2\xb5m\r\n" MOTORS
+                               "[sensor 0]\r\nswitch = 12\r\n\r\n";
+    struct omni_problem problem;
+    if (read_bytes(mark, strlen(mark), &problem) < 0)
+        fail_msg("%s", problem.text);
+}
+
+static void a_file_that_is_too_long_is_refused(void **state) {
+    (void)state;
+    static const char whole[] = BOARD MOTORS AHEAD;
+    static char text[GPIO_CONFIG_BYTES + 4096];
+    struct omni_problem problem;
+    memset(text, '\n', sizeof text);
+    memcpy(text, whole, sizeof whole - 1);
+    assert_int_equal(read_bytes(text, GPIO_CONFIG_BYTES, &problem), 0);
+    assert_int_equal(read_bytes(text, sizeof text, &problem), -EINVAL);
+    assert_non_null(strstr(problem.text, "the file is longer than 65536"));
+}
+
+/* Some keep whoever opens them waiting, others never end: the test would not, either. */
+static void what_is_no_ordinary_file_is_not_read(void **state) {
+    (void)state;
+    char folder[] = "/tmp/omni-config-XXXXXX";
+    char pipe_path[64];
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(pipe_path, sizeof pipe_path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    const struct {
+        const char *path;
+        int error;
+        const char *says;
+    } cases[] = {{pipe_path, -ENOTSUP, "/pipe: it is no ordinary file"},
+                 {"/dev/zero", -ENOTSUP, "/dev/zero: it is no ordinary file"},
+                 {"/dev/null", -ENOTSUP, "no ordinary file"},
+                 {folder, -EISDIR, "Is a directory"}};
+    (void)alarm(60);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gpio_config config;
+        struct omni_problem problem = {""};
+        assert_int_equal(gpio_config_load(&config, cases[i].path, &problem), cases[i].error);
+        if (strstr(problem.text, cases[i].says) == NULL)
+            fail_msg("\"%s\" does not contain \"%s\"", problem.text, cases[i].says);
+    }
+    (void)alarm(0);
+    (void)unlink(pipe_path);
+    (void)rmdir(folder);
+}
+
+/* ---- files that chance has changed: with AddressSanitizer, the same files in each run ---- */
+
+#define CHANGED_FILES 20000
+
+struct draw {
+    uint64_t state;
+};
+
+static size_t draw_below(struct draw *draw, size_t limit) {
+    draw->state = draw->state * 6364136223846793005u + 1442695040888963407u;
+    return (size_t)(draw->state >> 33) % limit;
+}
+
+/* Returns the new length. */
+static size_t change(struct draw *draw, char *text, size_t length, size_t room) {
+    static const char *const words[] = {
+        "\n",    "[",    "]",          "=",   " active-low",          "65535",
+        "65536", "-0",   "1e400",      "nan", "18446744073709551616", ";",
+        "\r",    "\xff", "pwmchip0:1", "/",   "[motor 60]\n",         "forward = 0\n"};
+    const char *word = words[draw_below(draw, sizeof words / sizeof words[0])];
+    size_t at = draw_below(draw, length);
+    size_t gone = draw_below(draw, 8);
+    size_t bytes = strlen(word);
+    gone = gone < length - at ? gone : length - at;
+    if (length - gone + bytes >= room)
+        return length;
+    memmove(text + at + bytes, text + at + gone, length - at - gone);
+    for (size_t i = 0; i < bytes; i++)
+        text[at + i] = word[i];
+    return length - gone + bytes;
+}
+
+static void check_numbers(const struct gpio_config *config) {
+#define IN_number(value, low, high) assert_in_range((value), (low), (high));
+#define IN_text(...)
+#define IN_input(...)
+#define IN_output(...)
+#define IN_pwm(...)
+#define CHECK_board(kind, member, low, high)  IN_##kind(config->board.member, low, high)
+#define CHECK_motor(kind, member, low, high)  IN_##kind(config->motors[0].member, low, high)
+#define CHECK_sensor(kind, member, low, high) IN_##kind(config->sensors[0].member, low, high)
+#define CHECK(section, key, kind, member, preset, low, high)                                       \
+    CHECK_##section(kind, member, low, high)
+    GPIO_CONFIG_KEYS(CHECK)
+}
+
+static void whatever_a_file_says_it_is_judged(void **state) {
+    (void)state;
+    static char example[8192];
+    FILE *file = fopen(EXAMPLE, "r");
+    assert_non_null(file);
+    size_t length = fread(example, 1, sizeof example - 1, file);
+    (void)fclose(file);
+    struct draw draw = {.state = 5};
+    unsigned taken = 0;
+    for (unsigned i = 0; i < CHANGED_FILES; i++) {
+        char text[sizeof example];
+        struct gpio_config config = {.board.overrun_limit_ms = 12345};
+        struct omni_problem problem = {""};
+        size_t bytes = length;
+        memcpy(text, example, length);
+        for (size_t changes = 1 + draw_below(&draw, 4); changes > 0; changes--)
+            bytes = change(&draw, text, bytes, sizeof text);
+        FILE *changed = fmemopen(text, bytes, "r");
+        assert_non_null(changed);
+        int error = gpio_config_read(&config, changed, "robot.ini", &problem);
+        (void)fclose(changed);
+        if (error < 0) {
+            assert_int_equal(config.board.overrun_limit_ms, 12345); /* untouched */
+            assert_true(strlen(problem.text) > strlen("robot.ini"));
+        } else {
+            check_numbers(&config);
+            taken++;
+        }
+    }
+    assert_in_range(taken, 1, CHANGED_FILES - 1);
 }
 
 static void the_example_is_right(void **state) {
@@ -289,6 +458,11 @@ int main(void) {
         cmocka_unit_test(what_makes_no_sense_is_refused_with_its_place),
         cmocka_unit_test(a_line_that_is_too_long_is_refused),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named),
+        cmocka_unit_test(what_is_no_text_is_refused),
+        cmocka_unit_test(other_editors_files_are_read),
+        cmocka_unit_test(a_file_that_is_too_long_is_refused),
+        cmocka_unit_test(what_is_no_ordinary_file_is_not_read),
+        cmocka_unit_test(whatever_a_file_says_it_is_judged),
         cmocka_unit_test(the_example_is_right),
         cmocka_unit_test(the_table_of_wires_is_the_examples),
         cmocka_unit_test(the_manual_knows_every_key),
