@@ -22,6 +22,21 @@ static bool is_journal(void) {
     return strcmp(stream, named) == 0;
 }
 
+/* Names that others chose may hold escape sequences: C0, DEL and (in UTF-8) C1. Only '\n' is meant. */
+static void make_harmless(char *text) {
+    enum { DELETE = 0x7F, C1_LEAD = 0xC2, C1_FIRST = 0x80, C1_LAST = 0x9F };
+    unsigned before = 0;
+    for (char *at = text; *at != '\0'; at++) {
+        unsigned byte = (unsigned char)*at;
+        bool is_c1 = before == C1_LEAD && byte >= C1_FIRST && byte <= C1_LAST;
+        if ((byte < ' ' && byte != '\n') || byte == DELETE || is_c1)
+            *at = '?';
+        if (is_c1)
+            at[-1] = '?';
+        before = byte;
+    }
+}
+
 struct lines {
     size_t length;
     char text[SAY_BYTES + SAY_BYTES / 4];
@@ -43,6 +58,7 @@ void say(enum say_grade grade, const char *format, ...) {
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    make_harmless(text);
     if (is_journal())
         (void)snprintf(head, sizeof head, "<%d>", (int)grade);
     for (const char *line = text; line != NULL;) {

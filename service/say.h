@@ -7,6 +7,9 @@
  *   which file the journal reads; only where standard error is that file does a line begin with its
  *   grade (<3>, <4>, <6>: sd-daemon(3)), which the journal takes off again.
  *
+ *   What is said may hold names that others chose: control characters become '?', but for the end of
+ *   a line.
+ *
  * Any thread; one write a call, so that lines of two threads do not mix. No memory is allocated.
  */
 #ifndef SERVICE_SAY_H

@@ -78,12 +78,25 @@ static void what_is_too_long_is_cut_and_ended(void **state) {
     assert_int_equal(written[strlen(written) - 1], '\n');
 }
 
+/* Terminals obey them, and the journal hides lines that have one. */
+static void control_characters_are_not_obeyed(void **state) {
+    (void)state;
+    assert_string_equal(said(STREAM_NONE, SAY_ERROR, "\x1b]0;x\a \r\t\b\x7f."), "?]0;x? ????.\n");
+    assert_string_equal(said(STREAM_THIS, SAY_INFO,
+                             "a\xc2\x9b"
+                             "2Jb"),
+                        "<6>a??2Jb\n");
+    assert_string_equal(said(STREAM_NONE, SAY_INFO, "5 \xc2\xb5s\xe2\x80\xa6"),
+                        "5 \xc2\xb5s\xe2\x80\xa6\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_person_reads_a_sentence),
         cmocka_unit_test(the_journal_reads_a_grade),
         cmocka_unit_test(each_line_has_its_grade),
         cmocka_unit_test(what_is_too_long_is_cut_and_ended),
+        cmocka_unit_test(control_characters_are_not_obeyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
