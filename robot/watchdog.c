@@ -68,12 +68,31 @@ static int check_timeout(const struct watchdog *watchdog, const struct watchdog_
                     options->device, watchdog->timeout_s, options->device);
 }
 
+/* What is fed is written over: a file or a disk that was named by mistake must not be. And a pipe
+ * would keep the loop waiting. */
+static int open_character_device(const char *path) {
+    struct stat facts;
+    int device = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (device < 0)
+        return -errno;
+    if (fstat(device, &facts) == 0 && S_ISCHR(facts.st_mode))
+        return device;
+    (void)close(device);
+    return -ENODEV;
+}
+
 static int open_device(struct watchdog *watchdog, const struct watchdog_options *options,
                        struct omni_problem *problem) {
     int seconds = 0;
-    watchdog->device = open(options->device, O_WRONLY | O_CLOEXEC);
-    if (watchdog->device < 0)
-        return complain(problem, -errno, "--watchdog %.80s: %s", options->device, strerror(errno));
+    int device = open_character_device(options->device);
+    if (device == -ENODEV || device == -ENXIO)
+        return complain(problem, -ENODEV,
+                        "--watchdog %.80s: that is no watchdog; wdctl shows which there are",
+                        options->device);
+    if (device < 0)
+        return complain(problem, device, "--watchdog %.80s: %s", options->device,
+                        strerror(-device));
+    watchdog->device = device;
     if (ioctl(watchdog->device, WDIOC_GETTIMEOUT, &seconds) == 0 && seconds > 0)
         watchdog->timeout_s = (unsigned)seconds;
     int error = check_timeout(watchdog, options, problem);

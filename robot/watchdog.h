@@ -45,7 +45,8 @@ struct watchdog_options {
 
 /* Opens the watchdog, which bites from now on. One whose time-out is shorter than two ticks is not
  * opened where sysfs tells that before; else it is told to let go again.
- * Returns 0; -ERANGE for such a one, or another -errno, with a sentence in `problem`. */
+ * Returns 0; -ERANGE for such a one, -ENODEV for what is no character device (nothing is written
+ * into it), or another -errno, with a sentence in `problem`. */
 int watchdog_open(struct watchdog *watchdog, const struct watchdog_options *options,
                   struct omni_problem *problem);
 
