@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -74,8 +75,11 @@ static int read_descriptor(struct notify *notify, struct omni_problem *problem) 
     uint64_t number;
     if (text == NULL)
         return 0;
-    if (!decimal_read(text, INT32_MAX, &number) || fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
-        return complain(problem, -EBADF, "NOTIFY_FD", text, "not the number of an open descriptor");
+    /* It is closed once it has been written to: standard error must not be. */
+    if (!decimal_read(text, INT32_MAX, &number) || number <= STDERR_FILENO ||
+        fcntl((int)number, F_SETFD, FD_CLOEXEC) < 0)
+        return complain(problem, -EBADF, "NOTIFY_FD", text,
+                        "not the number of an open descriptor above 2");
     notify->ready_fd = (int)number;
     return 0;
 }
@@ -114,24 +118,33 @@ void notify_describe(struct notify *notify, const char *format, ...) {
     va_end(arguments);
 }
 
-/* A newline, and nothing after it: s6 reads one, and then the end. */
-static void tell_descriptor(struct notify *notify) {
+/* A newline, and nothing after it: s6 reads one, and then the end. Returns whether that is done; not
+ * where the pipe is full, which others write to as well. */
+static bool tell_descriptor(struct notify *notify) {
+    struct pollfd room = {.fd = notify->ready_fd, .events = POLLOUT};
     if (notify->ready_fd < 0)
-        return;
+        return true;
+    if (poll(&room, 1, 0) <= 0)
+        return false;
     (void)!write(notify->ready_fd, "\n", 1);
     (void)close(notify->ready_fd);
     notify->ready_fd = -1;
+    return true;
 }
 
-bool notify_ready(struct notify *notify) {
+static bool tell_socket(struct notify *notify) {
     char text[NOTIFY_STATUS_BYTES + 32];
-    tell_descriptor(notify);
     if (notify->is_ready || notify->socket < 0)
         return true;
     (void)snprintf(text, sizeof text, "READY=1%s%s", notify->status[0] != '\0' ? "\nSTATUS=" : "",
                    notify->status);
-    notify->is_ready = tell(notify, text);
-    return notify->is_ready;
+    return tell(notify, text);
+}
+
+bool notify_ready(struct notify *notify) {
+    bool is_told = tell_descriptor(notify);
+    notify->is_ready = tell_socket(notify);
+    return notify->is_ready && is_told;
 }
 
 void notify_feed(struct notify *notify) {
@@ -140,8 +153,10 @@ void notify_feed(struct notify *notify) {
 }
 
 void notify_alive(struct notify *notify, uint64_t now_ns, uint64_t next_ns) {
-    if (!notify->is_ready) {
-        notify->is_ready = notify_ready(notify);
+    bool was_ready = notify->is_ready;
+    if (!was_ready || notify->ready_fd >= 0)
+        (void)notify_ready(notify);
+    if (!was_ready) {
         notify->fed_ns = now_ns; /* the manager counts from when it hears that */
         return;
     }

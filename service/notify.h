@@ -21,7 +21,8 @@
  * The watchdog is fed by the thread whose life it watches, and by no other.
  *
  * Limits
- *   No call blocks: what does not fit into the manager's queue is sent with the next call. One
+ *   No call blocks: what does not fit into the manager's queue or pipe is sent with the next call.
+ *   Who inherited a pipe that nobody reads any more gets SIGPIPE, unless it ignores that. One
  *   thread at a time.
  */
 #ifndef SERVICE_NOTIFY_H
@@ -39,9 +40,9 @@
 struct notify {
     uint64_t watchdog_ns; /* who feeds it not for so long is ended; 0: there is none */
     uint64_t fed_ns;
-    int socket;   /* -1: nobody wants datagrams */
-    int ready_fd; /* -1: nobody waits for a newline, or it has been written */
-    bool is_ready;
+    int socket;    /* -1: nobody wants datagrams */
+    int ready_fd;  /* -1: nobody waits for a newline, or it has been written */
+    bool is_ready; /* the socket was told, where there is one */
     unsigned address_bytes;
     struct sockaddr_un address;
     char status[NOTIFY_STATUS_BYTES];

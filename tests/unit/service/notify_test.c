@@ -171,6 +171,57 @@ static void a_descriptor_gets_one_newline_and_its_end(void **state) {
     assert_true(notify_ready(&notify));
 }
 
+/* Others write into it as well, and nobody reads. */
+static void a_full_pipe_keeps_nobody_waiting(void **state) {
+    (void)state;
+    int ends[2];
+    char number[24];
+    char text[4096] = "";
+    ssize_t taken = 0;
+    ssize_t last = 0;
+    int manager = listen_at(path);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(ends[1], text, sizeof text) > 0) {
+    }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    (void)snprintf(number, sizeof number, "%d", ends[1]);
+    set("NOTIFY_FD", number);
+    struct notify notify = opened(path, "2000000", NULL);
+    (void)alarm(60);
+    assert_false(notify_ready(&notify));
+    notify_alive(&notify, 1000 * MS, 2000 * MS);
+    notify_alive(&notify, 2000 * MS, 3000 * MS);
+    assert_string_equal(heard(manager), "READY=1");
+    assert_string_equal(heard(manager), "WATCHDOG=1");
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    while (read(ends[0], text, sizeof text) > 0) {
+    }
+    notify_alive(&notify, 3000 * MS, 3000 * MS);
+    for (taken = 0; (last = read(ends[0], text, sizeof text)) > 0; taken += last)
+        assert_int_equal(text[0], '\n');
+    assert_int_equal(taken, 1);
+    assert_int_equal(last, 0); /* it is closed */
+    (void)alarm(0);
+    notify_close(&notify);
+    (void)close(ends[0]);
+    (void)close(manager);
+}
+
+static void it_closes_no_standard_stream(void **state) {
+    (void)state;
+    static const char *const numbers[] = {"0", "1", "2"};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct notify notify;
+        struct omni_problem problem = {.text = ""};
+        set("NOTIFY_FD", numbers[i]);
+        assert_int_equal(open_with(&notify, NULL, NULL, NULL, &problem), -EBADF);
+        assert_true(notify_ready(&notify));
+        assert_true(fcntl((int)i, F_GETFD) >= 0);
+        notify_close(&notify);
+    }
+}
+
 static void nobody_there_is_fine(void **state) {
     (void)state;
     struct notify notify = opened(NULL, "2000000", NULL);
@@ -287,6 +338,8 @@ int main(void) {
         cmocka_unit_test(without_a_watchdog_nothing_is_fed),
         cmocka_unit_test(an_abstract_socket_and_the_own_process),
         cmocka_unit_test(a_descriptor_gets_one_newline_and_its_end),
+        cmocka_unit_test(a_full_pipe_keeps_nobody_waiting),
+        cmocka_unit_test(it_closes_no_standard_stream),
         cmocka_unit_test(nobody_there_is_fine),
         cmocka_unit_test(children_inherit_nothing_of_it),
         cmocka_unit_test(what_means_nothing_is_said_and_survived),
