@@ -14,6 +14,8 @@
 #include "clock.h"
 #include "complain.h"
 
+#define LOOK_NS CLOCK_NS_A_MILLISECOND
+
 /* ---- the guard's own process ----------------------------------------------------------------- */
 
 static void close_all(const struct motor_guard_files *files) {
@@ -167,9 +169,29 @@ bool motor_guard_is_alive(const struct motor_guard *guard) {
     return poll(&end, 1, 0) <= 0 || (end.revents & POLLERR) == 0;
 }
 
+/* Collected, by us or by somebody else. */
+static bool has_ended(pid_t process) {
+    pid_t collected = waitpid(process, NULL, WNOHANG);
+    return collected == process || (collected < 0 && errno != EINTR);
+}
+
+static bool ends_soon(pid_t process) {
+    uint64_t give_up_ns = clock_now_ns() + MOTOR_GUARD_PATIENCE_NS;
+    while (!has_ended(process)) {
+        if (clock_now_ns() >= give_up_ns)
+            return false;
+        (void)clock_sleep_until(clock_now_ns() + LOOK_NS);
+    }
+    return true;
+}
+
+/* Suspended, or held by a driver, it would keep the robot from ending. It is our child, so its number
+ * is nobody else's. */
 void motor_guard_stop(struct motor_guard *guard) {
     (void)close(guard->life);
-    while (waitpid(guard->process, NULL, 0) < 0 && errno == EINTR) {
+    if (!ends_soon(guard->process)) {
+        (void)kill(guard->process, SIGKILL);
+        (void)ends_soon(guard->process);
     }
     (void)munmap(guard->shared, sizeof *guard->shared);
 }

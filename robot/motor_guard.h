@@ -40,6 +40,8 @@
 
 #define MOTOR_GUARD_FILES 1024
 
+#define MOTOR_GUARD_PATIENCE_NS UINT64_C(1000000000)
+
 /* Descriptors that are open at some moment, one bit each. */
 struct motor_guard_files {
     uint64_t open[MOTOR_GUARD_FILES / 64];
@@ -78,7 +80,8 @@ bool motor_guard_acted(struct motor_guard *guard);
 /* False where somebody has ended it. */
 bool motor_guard_is_alive(const struct motor_guard *guard);
 
-/* Ends the guard, which switches the motors off once more, and waits for it. */
+/* Ends the guard, which switches the motors off once more, and waits for it. One that is suspended
+ * is killed after MOTOR_GUARD_PATIENCE_NS: the caller has switched the motors off before. */
 void motor_guard_stop(struct motor_guard *guard);
 
 #endif

@@ -230,6 +230,17 @@ static void signals_do_not_end_it(void **state) {
     wait_until_gone(scene->guard);
 }
 
+/* The robot must be able to end all the same. */
+static void a_suspended_guard_is_not_waited_for(void **state) {
+    struct scene *scene = *state;
+    struct pollfd answer = {.fd = scene->answers, .events = POLLIN};
+    char stop = 's';
+    assert_int_equal(kill(scene->guard, SIGSTOP), 0);
+    assert_int_equal(write(scene->orders, &stop, 1), 1);
+    assert_int_equal(poll(&answer, 1, (int)(PATIENCE_NS / CLOCK_NS_A_MILLISECOND)), 1);
+    wait_until_gone(scene->guard);
+}
+
 /* Somebody who waits for the robot's pipe to close must not wait for the guard. */
 static void it_holds_nothing_of_the_robots(void **state) {
     struct scene *scene = *state;
@@ -249,6 +260,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_dead_guard_is_noticed, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(it_has_a_name_of_its_own, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(signals_do_not_end_it, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(a_suspended_guard_is_not_waited_for, raise_scene,
+                                        strike_scene),
         cmocka_unit_test_setup_teardown(it_holds_nothing_of_the_robots, raise_scene, strike_scene),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
