@@ -21,13 +21,21 @@ enum { REMEDY_BYTES = 600 };
 
 /* ---- whose port ---- */
 
-/* The inode of the socket that listens at that port, in /proc/net/tcp or tcp6; 0: none. */
-static unsigned long listener_inode(const char *path, unsigned port) {
+/* A socket that listens. */
+struct listener {
+    unsigned long inode;
+    unsigned long owner;
+};
+
+static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
+
+enum { TABLES = sizeof tables / sizeof tables[0] };
+
+/* The next one at that port in such a table. */
+static bool next_listener(struct listener *listener, FILE *table, unsigned port) {
     enum { LISTENING = 0x0A };
     char line[512];
-    unsigned long inode = 0;
-    FILE *file = fopen(path, "re");
-    while (file != NULL && inode == 0 && fgets(line, sizeof line, file) != NULL) {
+    while (fgets(line, sizeof line, table) != NULL) {
         /* sl local:port remote:port state tx:rx tr:when retransmits uid timeout inode */
         char *at = line;
         char *words[10];
@@ -35,13 +43,44 @@ static unsigned long listener_inode(const char *path, unsigned port) {
         for (char *word; count < 10 && (word = strtok_r(at, " \n", &at)) != NULL; count++)
             words[count] = word;
         const char *colon = count == 10 ? strrchr(words[1], ':') : NULL;
-        if (colon != NULL && strtoul(colon + 1, NULL, 16) == port &&
-            strtoul(words[3], NULL, 16) == LISTENING)
-            inode = strtoul(words[9], NULL, 10);
+        if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
+            strtoul(words[3], NULL, 16) != LISTENING)
+            continue;
+        listener->owner = strtoul(words[7], NULL, 10);
+        listener->inode = strtoul(words[9], NULL, 10);
+        return true;
     }
-    if (file != NULL)
-        (void)fclose(file);
-    return inode;
+    return false;
+}
+
+/* The inode of the socket that listens at that port; 0: none. */
+static unsigned long listener_inode(const char *path, unsigned port) {
+    struct listener listener = {.inode = 0};
+    FILE *table = fopen(path, "re");
+    if (table == NULL)
+        return 0;
+    (void)next_listener(&listener, table, port);
+    (void)fclose(table);
+    return listener.inode;
+}
+
+/* Anybody may listen at a port that is free, and answer like an observer, to be told a token: whoever
+ * has it must be this user, or root (systemd, which holds it for one). */
+static bool is_ours(unsigned port) {
+    unsigned ours = 0;
+    unsigned others = 0;
+    for (int i = 0; i < TABLES; i++) {
+        struct listener listener;
+        FILE *table = fopen(tables[i], "re");
+        while (table != NULL && next_listener(&listener, table, port)) {
+            bool is_own = listener.owner == geteuid() || listener.owner == 0;
+            ours += is_own;
+            others += !is_own;
+        }
+        if (table != NULL)
+            (void)fclose(table);
+    }
+    return ours > 0 && others == 0;
 }
 
 static bool holds(const char *process, const char *socket) {
@@ -82,9 +121,9 @@ static void name_holder(struct holder *holder, const char *process) {
 static struct holder find_holder(unsigned port) {
     struct holder holder = {.name = "", .process = 0};
     char socket[48];
-    unsigned long inode = listener_inode("/proc/net/tcp", port);
-    if (inode == 0)
-        inode = listener_inode("/proc/net/tcp6", port);
+    unsigned long inode = 0;
+    for (int i = 0; i < TABLES && inode == 0; i++)
+        inode = listener_inode(tables[i], port);
     (void)snprintf(socket, sizeof socket, "socket:[%lu]", inode);
     DIR *processes = inode != 0 ? opendir("/proc") : NULL;
     struct dirent *entry = NULL;
@@ -322,12 +361,20 @@ static unsigned check_root(struct doctor *doctor, const char *listen, const char
 static void check_observer(struct doctor *doctor, const char *listen, const char *version) {
     struct probe_answer answer;
     char token[ACCESS_TOKEN_BYTES] = "";
-    (void)access_token_peek(token, doctor->options->token_file); /* there may be none */
+    bool may_know = is_ours(port_of(listen));
+    if (may_know)
+        (void)access_token_peek(token, doctor->options->token_file); /* there may be none */
     unsigned wrong = compare_version(doctor, listen, version) + check_root(doctor, listen, token);
     int error = probe_ask(&answer, listen, "/api/sources", token);
     if (error == 0 && answer.status == 200)
         wrong += compare_sources(doctor, listen, answer.body);
-    if (error == 0 && answer.status == 401)
+    if (error == 0 && answer.status == 401 && !may_know)
+        doctor_say(
+            doctor, DOCTOR_NOTE, "sudo -u omni-observer omni-observer doctor",
+            "%s is held by another user's program, which is not told the token in %s, so what "
+            "it shows is not known: ask as its user",
+            listen, doctor->options->token_file);
+    else if (error == 0 && answer.status == 401)
         doctor_say(doctor, DOCTOR_NOTE, "sudo -u omni-observer omni-observer doctor",
                    "the observer at %s wants a token that is not in %s, so what it shows is not "
                    "known: ask as its user, or name its --token-file",

@@ -2,7 +2,7 @@
 // possible here.
 
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, chown, copyFile, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
@@ -258,6 +258,39 @@ test("a token file that is open to others, or no token", options, async (t) => {
   assert.match(complaint(await consult(place, { args: nowhere }), "token").text, /cannot use the token file/);
   const wide = ["--listen", "0.0.0.0:0", "--require-token", "never"];
   assert.match(complaint(await consult(place, { args: wide }), "token").text, /whole network/);
+});
+
+/** Answers like an observer, wants a token, and prints each one that it is given. */
+const IMPOSTOR = `
+  require("node:http").createServer((request, response) => {
+    if (request.headers.authorization) console.log("TOKEN " + request.headers.authorization);
+    response.statusCode = request.url === "/healthz" ? 200 : 401;
+    response.end('{"status":"ok","version":"0.1.0","sources":1}');
+  }).listen(0, "127.0.0.1", function () { console.log("PORT " + this.address().port); });`;
+
+async function startImpostor(t, uid) {
+  const child = spawn(process.execPath, ["-e", IMPOSTOR], { uid, cwd: "/", stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => child.kill("SIGKILL"));
+  const impostor = { said: "", address: "" };
+  child.stdout.on("data", (bytes) => (impostor.said += bytes));
+  const [, port] = await until("it listens", () => /PORT (\d+)\n/.exec(impostor.said));
+  impostor.address = `127.0.0.1:${port}`;
+  return impostor;
+}
+
+test("whoever answers like an observer is not told the token of another user", { ...options, skip: !isRoot && "only root can start another user's program" }, async (t) => {
+  const place = await openPlace(t);
+  const token = "A".repeat(43);
+  await place.startRobot();
+  await writeFile(join(place.directory, "token"), token, { mode: 0o600 });
+  const ask = ({ address }) => consult(place, { args: ["--require-token", "always", "--token-file", join(place.directory, "token"), "--listen", address] });
+  const impostor = await startImpostor(t, 65534);
+  const said = (await ask(impostor)).of("page");
+  assert.match(said.at(-1).text, /held by another user's program, which is not told the token/);
+  assert.doesNotMatch(impostor.said, /TOKEN/);
+  const own = await startImpostor(t, 0);
+  await ask(own);
+  assert.match(own.said, new RegExp(`TOKEN Bearer ${token}`), "one's own is told: so the test would notice");
 });
 
 test("an observer that looks elsewhere, cannot show something, or is another version", options, async (t) => {
