@@ -31,6 +31,7 @@
 
 enum {
     STOP_SIGNALS = 2,
+    FILES_LEAST = 32,
     FILES_BESIDE = 128, /* listeners, timers, libraries, and room to spare */
     TRIM_MS = 3000,     /* after the start, when the first page has been served */
     RETRY_MS = 100,     /* until the service manager has room for the news */
@@ -118,19 +119,25 @@ size_t serve_files(const struct options *options) {
 }
 
 /* As many descriptors as the options can need, and no more: libwebsockets sets memory aside for
- * each that is allowed. */
-static void limit_files(const struct options *options) {
+ * each that is allowed. With less than a few, libraries do not fail but fall: libuv aborts. */
+static int limit_files(const struct options *options, struct omni_problem *problem) {
     struct rlimit files;
     rlim_t needed = serve_files(options);
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return;
+        return 0;
     files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur >= FILES_LEAST)
+        return 0;
+    (void)snprintf(problem->text, sizeof problem->text,
+                   "only %lu open files are allowed, and %u are needed at the very least; type: "
+                   "ulimit -Hn 4096",
+                   (unsigned long)files.rlim_cur, (unsigned)FILES_LEAST);
+    return -EMFILE;
 }
 
-static void prepare_process(const struct options *options) {
+static void prepare_process(void) {
     (void)signal(SIGPIPE, SIG_IGN);
-    limit_files(options);
     int error = omni_guard_install();
     if (error < 0)
         say(SAY_WARNING, "a segment that is truncated while it is read will end this: %s",
@@ -448,9 +455,11 @@ static int check_directory(const char *path, const char *option, struct omni_pro
 int command_serve(const struct options *options) {
     struct serve serve = {.options = options};
     struct omni_problem problem = {.text = ""};
-    prepare_process(options);
+    prepare_process();
     open_notify(&serve);
-    int error = check_directory(options->directory, "directory", &problem);
+    int error = limit_files(options, &problem);
+    if (error == 0)
+        error = check_directory(options->directory, "directory", &problem);
     if (error == 0 && options->sound_dir != NULL)
         error = check_directory(options->sound_dir, "sound-dir", &problem);
     if (error == 0 && options->host_source.on)

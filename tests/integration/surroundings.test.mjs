@@ -58,3 +58,12 @@ test("a robot drives on where nobody waits for it to be ready any more", async (
   const robot = startWith(place, "", "omni-robot", ["--directory", place.directory, "--ticks", "20"], "mkfifo ready; exec 7<>ready 8>ready 7<&-; export NOTIFY_FD=8;");
   assert.deepEqual(await robot.ended, { code: 0, signal: null }, robot.stderr);
 });
+
+test("an observer that may open next to nothing says so, and falls in no library", async (t) => {
+  const place = await openPlace(t);
+  for (const files of [6, 12, 31]) {
+    const observer = startWith(place, "", "omni-observer", ["--directory", place.directory, "--listen", "127.0.0.1:0"], `ulimit -n ${files};`);
+    assert.deepEqual(await observer.ended, { code: 2, signal: null }, observer.stderr);
+    assert.match(observer.stderr, new RegExp(`only ${files} open files are allowed, and 32 are needed at the very least`));
+  }
+});
