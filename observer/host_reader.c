@@ -1,8 +1,10 @@
 #include "host_reader.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +34,9 @@ static bool read_number(const struct host_reader *reader, const char *path, int 
     char *end = text;
     if (!read_text(reader, path, text))
         return false;
+    errno = 0;
     long long value = strtoll(text, &end, base);
-    if (end == text || (*end != '\n' && *end != '\0'))
+    if (errno != 0 || end == text || (*end != '\n' && *end != '\0'))
         return false;
     *number = value;
     return true;
@@ -107,6 +110,17 @@ static bool find_device(const struct host_reader *reader, const struct device_cl
 
 /* ---- temperature ---- */
 
+/* A zone that is switched off says -274 °C, and a broken sensor anything. */
+static bool read_millidegrees(const struct host_reader *reader, const char *path,
+                              long long *millidegrees) {
+    enum { COLDEST = -273150, HOTTEST = 1000000 };
+    long long read = 0;
+    if (!read_number(reader, path, 10, &read) || read < COLDEST || read > HOTTEST)
+        return false;
+    *millidegrees = read;
+    return true;
+}
+
 static float read_temperature(const struct host_reader *reader) {
     static const char *const zones[] = {"cpu-thermal",  "cpu_thermal",     "x86_pkg_temp",
                                         "cpu0-thermal", "cpu-0-0-thermal", "CPU-therm",
@@ -115,9 +129,9 @@ static float read_temperature(const struct host_reader *reader) {
     char path[PATH_MAX];
     long long millidegrees = 0;
     bool is_read = (find_device(reader, &thermal, zones, "temp", path) &&
-                    read_number(reader, path, 10, &millidegrees)) ||
+                    read_millidegrees(reader, path, &millidegrees)) ||
                    (find_device(reader, &hwmon, chips, "temp1_input", path) &&
-                    read_number(reader, path, 10, &millidegrees));
+                    read_millidegrees(reader, path, &millidegrees));
     return is_read ? (float)millidegrees / 1000 : NAN;
 }
 
@@ -132,7 +146,7 @@ static void read_load(const struct host_reader *reader, float load[3]) {
     for (size_t i = 0; i < 3; i++) {
         char *end = NULL;
         float value = strtof(at, &end);
-        if (end == at)
+        if (end == at || !isfinite(value) || value < 0)
             return;
         load[i] = value;
         at = end;

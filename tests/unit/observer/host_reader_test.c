@@ -117,6 +117,27 @@ static void nonsense_is_absent(void **state) {
 
 /* ---- temperature ---- */
 
+/* What is no temperature, no load and no number of bits. */
+static void what_cannot_be_is_absent(void **state) {
+    (void)state;
+    static const char *const temperatures[] = {"-274000\n", "1000001\n", "99999999999999999999\n",
+                                               "-99999999999999999999\n"};
+    static const char *const loads[] = {"inf inf inf 1/2 3\n", "nan 1 1\n", "1e400 1 1\n",
+                                        "-1 1 1\n"};
+    put("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    put(FIRMWARE, "fffffffffffffffff\n");
+    for (size_t i = 0; i < sizeof temperatures / sizeof temperatures[0]; i++) {
+        put("sys/class/thermal/thermal_zone0/temp", temperatures[i]);
+        put("proc/loadavg", loads[i]);
+        look();
+        assert_all_absent();
+    }
+    put("sys/class/hwmon/hwmon3/name", "k10temp\n");
+    put("sys/class/hwmon/hwmon3/temp1_input", "45125\n");
+    look();
+    assert_near(status.temperature, 45.125);
+}
+
 static void the_processor_s_zone_is_found_by_its_type(void **state) {
     (void)state;
     put("sys/class/thermal/cooling_device0/type", "x86_pkg_temp\n");
@@ -260,6 +281,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_not_there_is_absent),
         TEST(nonsense_is_absent),
+        TEST(what_cannot_be_is_absent),
         TEST(the_processor_s_zone_is_found_by_its_type),
         TEST(a_sensor_chip_stands_in_for_a_zone),
         TEST(load_and_busy_are_the_kernel_s),
