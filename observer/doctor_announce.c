@@ -1,9 +1,11 @@
 /* Whether the network is told where the page is. */
 #include <cjson/cJSON.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "avahi.h"
@@ -11,7 +13,7 @@
 #include "door.h"
 #include "probe.h"
 
-#define DAEMON_SOCKET "/run/avahi-daemon/socket"
+#define DAEMON_NOTE "/run/avahi-daemon/pid"
 
 static bool has_open_address(const struct options *options) {
     for (size_t i = 0; i < options->listen.count; i++)
@@ -20,13 +22,35 @@ static bool has_open_address(const struct options *options) {
     return false;
 }
 
+/* The first line of a file, without its end. */
+static bool read_line(const char *path, char line[32]) {
+    FILE *file = fopen(path, "re");
+    bool is_read = file != NULL && fgets(line, 32, file) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    if (is_read)
+        line[strcspn(line, "\n")] = '\0';
+    return is_read;
+}
+
+/* By its name, where this user may read that; else any process will do. */
+static bool is_daemon(pid_t process) {
+    char path[64];
+    char name[32];
+    (void)snprintf(path, sizeof path, "/proc/%ld/comm", (long)process);
+    return !read_line(path, name) || strcmp(name, "avahi-daemon") == 0;
+}
+
+/* Who connects to its socket, or calls it by D-Bus, would start it: so its own note is read, and the
+ * process that it names is looked for. */
 static bool daemon_runs(void) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = DAEMON_SOCKET};
-    int line = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool runs = line >= 0 && connect(line, (struct sockaddr *)&address, sizeof address) == 0;
-    if (line >= 0)
-        (void)close(line);
-    return runs;
+    char number[32];
+    if (!read_line(DAEMON_NOTE, number))
+        return false;
+    long process = strtol(number, NULL, 10);
+    bool lives =
+        process > 0 && process <= INT_MAX && (kill((pid_t)process, 0) == 0 || errno == EPERM);
+    return lives && is_daemon((pid_t)process);
 }
 
 static const char *remedy(void) {

@@ -220,6 +220,26 @@ async function hangAndLie(t) {
   });
 }
 
+/** The doctor at a place where systemd would start a daemon for who connects to its socket. */
+async function lookOnly(robot) {
+  const says = async () => (await doctorSays(robot, "--listen", "0.0.0.0:8098"))[1];
+  const absent = "the network will not be told where the page is: no avahi-daemon runs";
+  const script = `require("net").createServer(() => console.log("started")).listen("/run/avahi-daemon/socket", () => console.log("listens"))`;
+  const systemd = robot.start(process.execPath, "-e", script);
+  await systemd.says(/listens/);
+  assert.equal(await says(), absent);
+  const daemon = await robot.startAvahi(); // takes the socket's place
+  assert.equal(await says(), "avahi-daemon runs: the network will be told");
+  await robot.end(daemon, "SIGKILL");
+  await robot.ask("test", "-s", "/run/avahi-daemon/pid");
+  assert.equal(await says(), absent, "what a dead one left behind is not believed");
+  await robot.ask("sh", "-c", "echo 1 >/run/avahi-daemon/pid");
+  assert.equal(await says(), absent, "nor is its number, where another process has it now");
+  await robot.ask("rm", "/run/avahi-daemon/pid");
+  assert.equal(systemd.stdout, "listens\n", "nothing was started");
+  await robot.end(systemd);
+}
+
 async function beWithout(t) {
   const place = await openPlace(t);
   const [robot, laptop] = await startNetwork(place, ["rover", "laptop"]);
@@ -235,6 +255,7 @@ async function beWithout(t) {
   const remedy = "sudo systemctl start avahi-daemon";
   assert.deepEqual(await doctorSays(robot, "--listen", "0.0.0.0:8099"), ["note", "the network is not told where the page is: no avahi-daemon runs", remedy]);
   assert.deepEqual(await doctorSays(robot, "--listen", "0.0.0.0:8098"), ["note", "the network will not be told where the page is: no avahi-daemon runs", remedy]);
+  await t.test("the doctor starts no daemon", () => lookOnly(robot));
   await robot.startAvahi();
   await findsOne(laptop, { name: "rover", port: 8099 });
   await robot.end(observer);
