@@ -1,7 +1,5 @@
 /* Where visitors come in: the ports, the token, and the page of an observer that runs already. */
 #include <cjson/cJSON.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,126 +12,11 @@
 #include "access.h"
 #include "doctor.h"
 #include "door.h"
+#include "holder.h"
 #include "probe.h"
 #include "serve.h"
 
 enum { REMEDY_BYTES = 600 };
-
-/* ---- whose port ---- */
-
-/* A socket that listens. */
-struct listener {
-    unsigned long inode;
-    unsigned long owner;
-};
-
-static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
-
-enum { TABLES = sizeof tables / sizeof tables[0] };
-
-/* The next one at that port in such a table. */
-static bool next_listener(struct listener *listener, FILE *table, unsigned port) {
-    enum { LISTENING = 0x0A };
-    char line[512];
-    while (fgets(line, sizeof line, table) != NULL) {
-        /* sl local:port remote:port state tx:rx tr:when retransmits uid timeout inode */
-        char *at = line;
-        char *words[10];
-        int count = 0;
-        for (char *word; count < 10 && (word = strtok_r(at, " \n", &at)) != NULL; count++)
-            words[count] = word;
-        const char *colon = count == 10 ? strrchr(words[1], ':') : NULL;
-        if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
-            strtoul(words[3], NULL, 16) != LISTENING)
-            continue;
-        listener->owner = strtoul(words[7], NULL, 10);
-        listener->inode = strtoul(words[9], NULL, 10);
-        return true;
-    }
-    return false;
-}
-
-/* The inode of the socket that listens at that port; 0: none. */
-static unsigned long listener_inode(const char *path, unsigned port) {
-    struct listener listener = {.inode = 0};
-    FILE *table = fopen(path, "re");
-    if (table == NULL)
-        return 0;
-    (void)next_listener(&listener, table, port);
-    (void)fclose(table);
-    return listener.inode;
-}
-
-/* Anybody may listen at a port that is free, and answer like an observer, to be told a token: whoever
- * has it must be this user, or root (systemd, which holds it for one). */
-static bool is_ours(unsigned port) {
-    unsigned ours = 0;
-    unsigned others = 0;
-    for (int i = 0; i < TABLES; i++) {
-        struct listener listener;
-        FILE *table = fopen(tables[i], "re");
-        while (table != NULL && next_listener(&listener, table, port)) {
-            bool is_own = listener.owner == geteuid() || listener.owner == 0;
-            ours += is_own;
-            others += !is_own;
-        }
-        if (table != NULL)
-            (void)fclose(table);
-    }
-    return ours > 0 && others == 0;
-}
-
-static bool holds(const char *process, const char *socket) {
-    char path[PATH_MAX];
-    char target[64];
-    bool found = false;
-    (void)snprintf(path, sizeof path, "/proc/%s/fd", process);
-    DIR *folder = opendir(path);
-    struct dirent *entry = NULL;
-    while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
-        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
-        target[length > 0 ? length : 0] = '\0';
-        found = strcmp(target, socket) == 0;
-    }
-    if (folder != NULL)
-        (void)closedir(folder);
-    return found;
-}
-
-/* Who has a port; process 0: not known. */
-struct holder {
-    char name[32];
-    long process;
-};
-
-static void name_holder(struct holder *holder, const char *process) {
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof path, "/proc/%s/comm", process);
-    FILE *file = fopen(path, "re");
-    if (file != NULL && fgets(holder->name, sizeof holder->name, file) != NULL)
-        holder->name[strcspn(holder->name, "\n")] = '\0';
-    if (file != NULL)
-        (void)fclose(file);
-    holder->process = strtol(process, NULL, 10);
-}
-
-/* As far as this user may know. */
-static struct holder find_holder(unsigned port) {
-    struct holder holder = {.name = "", .process = 0};
-    char socket[48];
-    unsigned long inode = 0;
-    for (int i = 0; i < TABLES && inode == 0; i++)
-        inode = listener_inode(tables[i], port);
-    (void)snprintf(socket, sizeof socket, "socket:[%lu]", inode);
-    DIR *processes = inode != 0 ? opendir("/proc") : NULL;
-    struct dirent *entry = NULL;
-    while (processes != NULL && holder.process == 0 && (entry = readdir(processes)) != NULL)
-        if (isdigit((unsigned char)entry->d_name[0]) && holds(entry->d_name, socket))
-            name_holder(&holder, entry->d_name);
-    if (processes != NULL)
-        (void)closedir(processes);
-    return holder;
-}
 
 /* ---- is it ours? ---- */
 
@@ -167,24 +50,28 @@ static void suggest_next(char remedy[REMEDY_BYTES], const char *listen) {
 
 static void blame_hang(struct doctor *doctor, const char *listen, const struct holder *holder) {
     char remedy[REMEDY_BYTES];
-    (void)snprintf(remedy, sizeof remedy, "kill -CONT %ld", holder->process);
+    (void)snprintf(remedy, sizeof remedy, "kill -CONT %ld", (long)holder->process);
     doctor_say(doctor, DOCTOR_MEND, remedy,
                "%s: the observer there (process %ld) does not answer: it is suspended, or hangs",
-               listen, holder->process);
+               listen, (long)holder->process);
 }
 
 static void blame_other(struct doctor *doctor, const char *listen, const struct holder *holder) {
     char remedy[REMEDY_BYTES];
     suggest_next(remedy, listen);
-    if (holder->process != 0)
-        doctor_say(doctor, DOCTOR_MEND, remedy, "%s is taken by %s (process %ld)", listen,
-                   holder->name, holder->process);
-    else
+    if (holder == NULL)
         doctor_say(doctor, DOCTOR_MEND, remedy, "%s is taken by another program", listen);
+    else if (holder->process == 0)
+        doctor_say(doctor, DOCTOR_MEND, remedy, "%s is taken by a program of user %lu", listen,
+                   (unsigned long)holder->user);
+    else
+        doctor_say(doctor, DOCTOR_MEND, remedy, "%s is taken by %s (process %ld)", listen,
+                   holder->name, (long)holder->process);
 }
 
 /* Whether it is an observer that answers. */
 static bool judge_taken(struct doctor *doctor, const char *listen) {
+    struct holder holder;
     int error = 0;
     cJSON *health = ask_health(listen, &error);
     if (health != NULL) {
@@ -192,9 +79,11 @@ static bool judge_taken(struct doctor *doctor, const char *listen) {
         cJSON_Delete(health);
         return true;
     }
-    struct holder holder = find_holder(port_of(listen));
-    bool is_observer = strcmp(holder.name, "omni-observer") == 0;
-    (error == -ETIMEDOUT && is_observer ? blame_hang : blame_other)(doctor, listen, &holder);
+    bool is_known = holder_find(&holder, listen);
+    if (is_known && error == -ETIMEDOUT && strcmp(holder.name, "omni-observer") == 0)
+        blame_hang(doctor, listen, &holder);
+    else
+        blame_other(doctor, listen, is_known ? &holder : NULL);
     return false;
 }
 
@@ -358,10 +247,17 @@ static unsigned check_root(struct doctor *doctor, const char *listen, const char
     return 1;
 }
 
+/* Anybody may listen at a port that is free, and answer like an observer, to be told a token: whoever
+ * has it must be this user, or root (systemd, which holds it for one). */
+static bool is_ours(const char *listen) {
+    struct holder holder;
+    return holder_find(&holder, listen) && (holder.user == geteuid() || holder.user == 0);
+}
+
 static void check_observer(struct doctor *doctor, const char *listen, const char *version) {
     struct probe_answer answer;
     char token[ACCESS_TOKEN_BYTES] = "";
-    bool may_know = is_ours(port_of(listen));
+    bool may_know = is_ours(listen);
     if (may_know)
         (void)access_token_peek(token, doctor->options->token_file); /* there may be none */
     unsigned wrong = compare_version(doctor, listen, version) + check_root(doctor, listen, token);

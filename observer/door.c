@@ -99,6 +99,14 @@ static bool parse(const char *listen, struct address *address) {
     return true;
 }
 
+bool door_parse(const char *listen, struct sockaddr_storage *address) {
+    struct address parsed = {.length = 0};
+    if (!parse(listen, &parsed))
+        return false;
+    *address = parsed.bytes;
+    return true;
+}
+
 bool door_is_loopback(const char *listen) {
     struct address address;
     if (!parse(listen, &address))

@@ -59,6 +59,9 @@ bool door_address(const struct door *door, size_t index, char *text, size_t byte
 bool door_open_address(const struct door *door, char *text, size_t bytes);
 /* The socket number `index` that listens, the door's own; -1 past the end. */
 int door_socket(const struct door *door, size_t index);
+/* The address that a text (as in `listen`) means; false where it means none, and `address` is
+ * untouched. */
+bool door_parse(const char *listen, struct sockaddr_storage *address);
 /* True where the text (as in `listen`) is a loopback address. */
 bool door_is_loopback(const char *listen);
 

@@ -10,7 +10,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
-import { BUILD, openPlace, ROOT, until } from "./support.mjs";
+import { BUILD, openPlace, Program, ROOT, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 const isRoot = process.getuid() === 0;
@@ -210,6 +210,19 @@ test("a port that another program has, and addresses that cannot be had", option
   assert.equal(taken.type, `omni-observer --listen 127.0.0.1:${port < 65535 ? port + 1 : 8080}`);
   const foreign = complaint(await consult(place, { args: ["--listen", "192.0.2.7:8080"] }), "port");
   assert.match(foreign.text, /no address of this machine/);
+});
+
+test("of two programs at one port the one that is in the way", options, async (t) => {
+  const place = await openPlace(t);
+  const address = await listening(t, createServer((socket) => socket.on("error", () => {}).end("220 mail\r\n").resume()));
+  const port = address.split(":")[1];
+  const script = `require("net").createServer((socket) => socket.end("220 news")).listen(${port}, "127.0.0.2", () => console.log("listens"))`;
+  const other = new Program(spawn(process.execPath, ["-e", script]), "the other");
+  t.after(() => other.stop("SIGKILL"));
+  await other.says(/listens/);
+  const blamed = async (host) => complaint(await consult(place, { args: ["--listen", `${host}:${port}`] }), "port").text;
+  assert.match(await blamed("127.0.0.1"), new RegExp(`^127\\.0\\.0\\.1:${port} is taken by \\S+ \\(process ${process.pid}\\)$`));
+  assert.match(await blamed("127.0.0.2"), new RegExp(`^127\\.0\\.0\\.2:${port} is taken by \\S+ \\(process ${other.pid}\\)$`));
 });
 
 test("a port below 1024", options, async (t) => {
