@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <omni/segment.h>
 
@@ -66,6 +67,12 @@ struct doctor {
 /* One line. `remedy`: what to type; "" : nothing. The sentence begins small and has no full stop. */
 void doctor_say(struct doctor *doctor, enum doctor_grade grade, const char *remedy,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What stands before a remedy: "sudo " where this user may not signal that process, change that
+ * file's mode, or remove that file; else "". A process or file that is not there takes no rights. */
+const char *doctor_sudo_signal(pid_t process);
+const char *doctor_sudo_change(const char *path);
+const char *doctor_sudo_remove(const char *path);
 
 #define DOCTOR_PROTOTYPE_(name) void doctor_check_##name(struct doctor *doctor);
 DOCTOR_CHECKS(DOCTOR_PROTOTYPE_)

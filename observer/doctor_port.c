@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <omni/region.h>
@@ -50,7 +51,8 @@ static void suggest_next(char remedy[REMEDY_BYTES], const char *listen) {
 
 static void blame_hang(struct doctor *doctor, const char *listen, const struct holder *holder) {
     char remedy[REMEDY_BYTES];
-    (void)snprintf(remedy, sizeof remedy, "kill -CONT %ld", (long)holder->process);
+    (void)snprintf(remedy, sizeof remedy, "%skill -CONT %ld", doctor_sudo_signal(holder->process),
+                   (long)holder->process);
     doctor_say(doctor, DOCTOR_MEND, remedy,
                "%s: the observer there (process %ld) does not answer: it is suspended, or hangs",
                listen, (long)holder->process);
@@ -124,8 +126,13 @@ static void blame_token(struct doctor *doctor, int error) {
     const char *path = doctor->options->token_file;
     char remedy[REMEDY_BYTES];
     struct omni_problem problem;
+    struct stat facts;
+    bool is_others = lstat(path, &facts) == 0 && facts.st_uid != geteuid();
     serve_explain_token(&problem, path, error);
-    if (error == -EPERM)
+    if (is_others && (error == -EPERM || error == -EACCES))
+        (void)snprintf(remedy, sizeof remedy, "sudo -u '#%lu' omni-observer doctor --token-file %s",
+                       (unsigned long)facts.st_uid, path);
+    else if (error == -EPERM)
         (void)snprintf(remedy, sizeof remedy, "chmod 600 %s", path);
     else if (error == -EBADMSG)
         (void)snprintf(remedy, sizeof remedy, "rm %s", path);

@@ -40,7 +40,7 @@ static unsigned check_permissions(struct doctor *doctor, const struct stat *fact
     const char *path = doctor->options->directory;
     char remedy[600];
     bool is_shared = (facts->st_mode & S_IWOTH) != 0;
-    (void)snprintf(remedy, sizeof remedy, "sudo chmod 1777 %s", path);
+    (void)snprintf(remedy, sizeof remedy, "%schmod 1777 %s", doctor_sudo_change(path), path);
     if (access(path, W_OK | X_OK) < 0) {
         doctor_say(doctor, DOCTOR_MEND, remedy,
                    "%s (mode %04o) is closed to this user: no robot of this user can publish there",
@@ -131,7 +131,8 @@ static void blame_silence(struct doctor *doctor, const char *name,
     char state = process_state(facts->process_id);
     doctor->has_silent = true;
     if (state == 'T' || state == 't') {
-        (void)snprintf(remedy, sizeof remedy, "kill -CONT %" PRIu32, facts->process_id);
+        (void)snprintf(remedy, sizeof remedy, "%skill -CONT %" PRIu32,
+                       doctor_sudo_signal((pid_t)facts->process_id), facts->process_id);
         doctor_say(doctor, DOCTOR_MEND, remedy,
                    "%s: its program (process %" PRIu32 ") was suspended %s ago", name,
                    facts->process_id, age);
@@ -155,14 +156,15 @@ static void remember_robot(struct doctor *doctor, const struct look *look, const
 static void judge(struct doctor *doctor, struct look *look, const char *name) {
     const struct omni_source_facts *facts = omni_observer_facts(look->observer);
     struct omni_stamp stamp = {.version = 0};
-    char remedy[OMNI_PATH_BYTES + 8] = "rm ";
+    char path[OMNI_PATH_BYTES] = "";
+    char remedy[OMNI_PATH_BYTES + 16];
     char age[64];
     (void)omni_observer_newest(look->observer, &stamp, look->payload);
     uint64_t now_ns = clock_now_ns();
     uint64_t newest_ns = stamp.version != 0 ? look_newest_ns(look, &stamp, now_ns) : 0;
     const char *reason = look_reason(look, newest_ns, now_ns);
-    (void)omni_region_path(remedy + strlen(remedy), doctor->options->directory, OMNI_FILE_SEGMENT,
-                           name);
+    (void)omni_region_path(path, doctor->options->directory, OMNI_FILE_SEGMENT, name);
+    (void)snprintf(remedy, sizeof remedy, "%srm %s", doctor_sudo_remove(path), path);
     age_in_words(age, now_ns - newest_ns);
     if (stamp.version == 0 && reason[0] == '\0')
         reason = "silent";
@@ -205,9 +207,9 @@ static void blame_segment(struct doctor *doctor, const char *name, int error,
     else if (error == -EPROTO)
         (void)snprintf(remedy, sizeof remedy, "omni-observer --version");
     else if (error == -EBADMSG || error == -ENODATA || error == -EINVAL || error == -EFBIG)
-        (void)snprintf(remedy, sizeof remedy, "rm %s", path);
+        (void)snprintf(remedy, sizeof remedy, "%srm %s", doctor_sudo_remove(path), path);
     else if (error == -EACCES)
-        (void)snprintf(remedy, sizeof remedy, "sudo chmod a+r %s", path);
+        (void)snprintf(remedy, sizeof remedy, "%schmod a+r %s", doctor_sudo_change(path), path);
     doctor_say(doctor, DOCTOR_MEND, remedy, "%s cannot be shown: %s", name, problem->text);
 }
 

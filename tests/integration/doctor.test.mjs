@@ -10,7 +10,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 
-import { BUILD, openPlace, Program, ROOT, until } from "./support.mjs";
+import { BUILD, isReachable, openPlace, Program, ROOT, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 const isRoot = process.getuid() === 0;
@@ -223,6 +223,37 @@ test("of two programs at one port the one that is in the way", options, async (t
   const blamed = async (host) => complaint(await consult(place, { args: ["--listen", `${host}:${port}`] }), "port").text;
   assert.match(await blamed("127.0.0.1"), new RegExp(`^127\\.0\\.0\\.1:${port} is taken by \\S+ \\(process ${process.pid}\\)$`));
   assert.match(await blamed("127.0.0.2"), new RegExp(`^127\\.0\\.0\\.2:${port} is taken by \\S+ \\(process ${other.pid}\\)$`));
+});
+
+test("what takes root's rights is typed with sudo", options, async (t) => {
+  if (!isRoot) return t.skip("it takes root to be two users");
+  if (!(await isReachable(DOCTOR))) return t.skip("other users cannot reach the build folder");
+  const place = await openPlace(t);
+  await chmod(place.directory, 0o1777);
+  const [dead, slow, observer] = [await place.startRobot({ name: "dead" }), await place.startRobot({ name: "slow" }), await place.startObserver({ args: ["--require-token", "always"] })];
+  await dead.stop("SIGKILL");
+  process.kill(slow.pid, "SIGSTOP");
+  process.kill(observer.pid, "SIGSTOP");
+  await writeFile(place.segment("junk"), Buffer.alloc(8192, "x"));
+  const token = join(place.directory, "token");
+  const args = ["--listen", observer.address, "--require-token", "always", "--token-file", token];
+  const typed = async (within) => {
+    const report = await until("both are found", async () => {
+      const said = await consult(place, { args, within });
+      return said.of("sources").every(({ grade }) => grade === "mend") ? said : null;
+    });
+    return [report.of("sources").map(({ type }) => type), report.of("port")[0], report.of("token")[0]];
+  };
+  const [segments, mine, own] = await typed([]);
+  const remedies = [`rm ${place.segment("dead")}`, `rm ${place.segment("junk")}`, `kill -CONT ${slow.pid}`];
+  assert.deepEqual([segments, mine.type, own.grade], [remedies, `kill -CONT ${observer.pid}`, "ok"]);
+  const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const [others, port, foreign] = await typed(nobody);
+  assert.deepEqual(others, remedies.map((remedy) => `sudo ${remedy}`));
+  assert.match(port.text, /is taken by a program of user 0$/);
+  assert.equal(foreign.type, `sudo -u '#0' omni-observer doctor --token-file ${token}`);
+  await chmod(place.directory, 0o777);
+  assert.deepEqual((await typed(nobody))[0], [remedies[0], remedies[1], `sudo ${remedies[2]}`], "there everybody may remove everything");
 });
 
 test("a port below 1024", options, async (t) => {

@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { chmod, chown, copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import { elf } from "./cpus.mjs";
 import { LAUNCHER, badDays, driver, goodDays, hangingIn, isAlive, keepsItsRegion, mayBeRealtime, pathOf, schedulingOf, startSession } from "./driver_scenarios.mjs";
-import { BUILD, ROOT, openPlace, until } from "./support.mjs";
+import { BUILD, ROOT, isReachable, openPlace, until } from "./support.mjs";
 
 const options = { timeout: 120_000 };
 
@@ -83,14 +83,6 @@ test("a driver that this user may not read is told, with what to type", options,
   assert.deepEqual(await robot.ended, { code: 2, signal: null }, robot.stderr);
   assert.match(robot.stderr, /^--board driver:\S+driver\.so: this user may not read it: make it readable \(chmod a\+r\), or start the robot as another user\n$/);
 });
-
-/** Whether nobody may go where that file is, and run it. */
-async function isReachable(file) {
-  for (let at = file; ; at = dirname(at)) {
-    if (((await stat(at)).mode & 0o001) === 0) return false;
-    if (at === "/") return true;
-  }
-}
 
 for (const args of [[], ["--isolate-driver"]])
   test(`a driver that needs a library which is not there is told, with what it needs${args.length ? "; in a host, too" : ""}`, options, async (t) => {

@@ -16,9 +16,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { arch, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -38,6 +38,14 @@ export function commandFor(file, arch) {
   const build = arch ? join(ROOT, "build", arch) : BUILD;
   const program = join(build, file);
   return build === OWN_BUILD ? [program] : [join(ROOT, "scripts/launch"), build, program];
+}
+
+/** Whether any user may go where that file is, and run it. */
+export async function isReachable(file) {
+  for (let at = file; ; at = dirname(at)) {
+    if (((await stat(at)).mode & 0o001) === 0) return false;
+    if (at === "/") return true;
+  }
 }
 
 /** Waits until `probe`, asked every few milliseconds, gives something truthy, and returns that. */
