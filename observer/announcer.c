@@ -52,7 +52,7 @@ static void *run(void *context) {
 /* ---- what is said ---- */
 
 struct avahi_news announcer_view(const struct announcer *announcer) {
-    static const struct avahi_news off = {.reason = "it is switched off"};
+    static const struct avahi_news off = {.reason = ANNOUNCER_REASON_OFF};
     return announcer != NULL ? announcer->news : off;
 }
 
@@ -169,9 +169,8 @@ no_line:
 
 static const char *first_reason(const struct announcer_options *options) {
     if (!options->on)
-        return "it is switched off";
-    return options->reaches.count > 0 ? "avahi-daemon was not asked yet"
-                                      : "only this machine may look";
+        return ANNOUNCER_REASON_OFF;
+    return options->reaches.count > 0 ? ANNOUNCER_REASON_EARLY : ANNOUNCER_REASON_ALONE;
 }
 
 int announcer_open(struct announcer **announcer, uv_loop_t *loop,

@@ -31,6 +31,11 @@
 
 #define ANNOUNCER_STOP_MS 500 /* that announcer_close() waits for the thread at most */
 
+/* Why it is not announced, beside avahi.h's reasons. */
+#define ANNOUNCER_REASON_OFF   "it is switched off"
+#define ANNOUNCER_REASON_ALONE "only this machine may look"
+#define ANNOUNCER_REASON_EARLY "avahi-daemon was not asked yet"
+
 struct announcer; /* opaque */
 
 struct announcer_options {

@@ -117,12 +117,11 @@ static void tell_error(struct announcement *announcement, int error) {
         int error;
         const char *reason;
     } known[] = {
-        {AVAHI_ERR_NO_DAEMON, "no avahi-daemon runs"},
-        {AVAHI_ERR_DISCONNECTED, "avahi-daemon has ended"},
-        {AVAHI_ERR_DBUS_ERROR, "there is no D-Bus, or it does not answer"},
-        {AVAHI_ERR_ACCESS_DENIED, "D-Bus does not let this user speak to avahi-daemon"},
-        {AVAHI_ERR_NOT_PERMITTED, "avahi-daemon may not announce for others (its configuration: "
-                                  "disable-user-service-publishing)"},
+        {AVAHI_ERR_NO_DAEMON, AVAHI_REASON_DAEMON},
+        {AVAHI_ERR_DISCONNECTED, AVAHI_REASON_ENDED},
+        {AVAHI_ERR_DBUS_ERROR, AVAHI_REASON_BUS},
+        {AVAHI_ERR_ACCESS_DENIED, AVAHI_REASON_DENIED},
+        {AVAHI_ERR_NOT_PERMITTED, AVAHI_REASON_FORBIDDEN},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (known[i].error == error) {
@@ -131,7 +130,7 @@ static void tell_error(struct announcement *announcement, int error) {
         }
     }
     char reason[sizeof announcement->told.reason];
-    (void)snprintf(reason, sizeof reason, "avahi-daemon refuses: %s",
+    (void)snprintf(reason, sizeof reason, AVAHI_REASON_REFUSED "%s",
                    announcement->library.avahi_strerror(error));
     tell_reason(announcement, reason);
 }
@@ -249,7 +248,7 @@ static void register_services(struct announcement *announcement) {
 static void withdraw(struct announcement *announcement) {
     announcement->register_ns = 0;
     announcement->name[0] = '\0';
-    tell_reason(announcement, "avahi-daemon settles the machine's name");
+    tell_reason(announcement, AVAHI_REASON_SETTLING);
     if (announcement->group != NULL)
         (void)announcement->library.avahi_entry_group_reset(announcement->group);
 }
@@ -339,7 +338,7 @@ void avahi_announce(const struct avahi_plan *plan, int line,
     struct announcement announcement = {
         .plan = plan, .line = line, .tell = teller, .context = context, .retry_s = RETRY_MIN_S};
     if (!library_open(&announcement.library)) {
-        tell_reason(&announcement, "libavahi-client is not installed");
+        tell_reason(&announcement, AVAHI_REASON_LIBRARY);
         return;
     }
     while (!announcement.is_over) {

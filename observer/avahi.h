@@ -32,6 +32,18 @@
 #define AVAHI_NAME_BYTES   64u /* of a service's name, with NUL: a label of the DNS */
 #define AVAHI_RETRY_MAX_S  60
 
+/* Why it is not announced, as `reason` says it: by these words the doctor knows what to type. */
+#define AVAHI_REASON_LIBRARY "libavahi-client is not installed"
+#define AVAHI_REASON_DAEMON  "no avahi-daemon runs"
+#define AVAHI_REASON_ENDED   "avahi-daemon has ended"
+#define AVAHI_REASON_BUS     "there is no D-Bus, or it does not answer"
+#define AVAHI_REASON_DENIED  "D-Bus does not let this user speak to avahi-daemon"
+#define AVAHI_REASON_FORBIDDEN                                                                     \
+    "avahi-daemon may not announce for others (its configuration: "                                \
+    "disable-user-service-publishing)"
+#define AVAHI_REASON_REFUSED  "avahi-daemon refuses: " /* followed by the daemon's own words */
+#define AVAHI_REASON_SETTLING "avahi-daemon settles the machine's name"
+
 struct avahi_plan {
     char name[AVAHI_NAME_BYTES]; /* UTF-8; "": the machine's own, as the daemon knows it */
     struct reach_list reaches;   /* at least one */

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { lackingForNetworks, startNetwork } from "./network.mjs";
+import { AVAHI, lackingForNetworks, startNetwork } from "./network.mjs";
 import { run } from "./raw.mjs";
 import { BUILD, ROOT, openPlace, until } from "./support.mjs";
 
@@ -240,6 +240,47 @@ async function lookOnly(robot) {
   await robot.end(systemd);
 }
 
+/** What the doctor says to type, for each reason that an observer may give: one that is made up gives them. */
+async function typeFor(robot) {
+  const listen = ["--listen", "0.0.0.0:8097"];
+  const script = `require("http").createServer((request, response) => {
+    const reason = require("fs").readFileSync(process.argv[1], "utf8");
+    response.end(JSON.stringify({ status: "ok", version: "1", sources: 0, announced: { name: null, host: null, reason } }));
+  }).listen(8097, "0.0.0.0", () => console.log("listens"))`;
+  const file = join(robot.place.directory, "reason");
+  const observer = robot.start(process.execPath, "-e", script, file);
+  await observer.says(/listens/);
+  for (const [reason, type] of [
+    ["libavahi-client is not installed", "sudo systemctl restart omni-observer"],
+    ["no avahi-daemon runs", "sudo systemctl start avahi-daemon"],
+    ["avahi-daemon has ended", "sudo systemctl start avahi-daemon"],
+    ["there is no D-Bus, or it does not answer", "systemctl status dbus"],
+    ["D-Bus does not let this user speak to avahi-daemon", "grep -r org.freedesktop.Avahi /etc/dbus-1/system.d /usr/share/dbus-1/system.d"],
+    ["avahi-daemon refuses: Too many objects", "journalctl -b -n 20 -u avahi-daemon"],
+    ["avahi-daemon settles the machine's name", null],
+    ["it is switched off", "omni-observer --announce=yes"],
+    ["only this machine may look", "ip -brief address"],
+    ["what nobody has heard of yet", null],
+  ]) {
+    await writeFile(file, reason);
+    assert.deepEqual(await doctorSays(robot, ...listen), ["note", `the network is not told where the page is: ${reason}`, type]);
+  }
+  await robot.end(observer);
+}
+
+/** A daemon that may not announce for others: the reason is its own. */
+async function beForbidden(robot) {
+  const config = join(robot.place.directory, "avahi.conf");
+  await writeFile(config, AVAHI.replace("[publish]", "[publish]\ndisable-user-service-publishing=yes"));
+  const daemon = await robot.startAvahi();
+  await until("it is told", async () => /may not announce for others/.test((await statusOf(robot, 8099)).reason));
+  const [, , type] = await doctorSays(robot, "--listen", "0.0.0.0:8099");
+  const [, sed] = /^sudo (.*) && sudo systemctl restart avahi-daemon$/.exec(type);
+  await robot.ask("sh", "-ec", sed.replace("/etc/avahi/avahi-daemon.conf", config));
+  assert.match(await readFile(config, "utf8"), /^#disable-user-service-publishing=yes$/m);
+  await robot.end(daemon);
+}
+
 async function beWithout(t) {
   const place = await openPlace(t);
   const [robot, laptop] = await startNetwork(place, ["rover", "laptop"]);
@@ -249,13 +290,16 @@ async function beWithout(t) {
   const observer = await startObserver(t, robot, "--listen", "0.0.0.0:8099");
   await observer.says(/^not announced on the network: .*\n/m, "stderr");
   assert.match((await statusOf(robot, 8099)).reason, /no avahi-daemon|no D-Bus/);
+  assert.match((await doctorSays(robot, "--listen", "0.0.0.0:8099"))[2], /^sudo systemctl start dbus/);
   await robot.startBus();
   await until("it has found the bus", async () => (await statusOf(robot, 8099)).reason === "no avahi-daemon runs");
   assert.equal(observer.stderr.split("\n").length, 2, observer.stderr);
   const remedy = "sudo systemctl start avahi-daemon";
   assert.deepEqual(await doctorSays(robot, "--listen", "0.0.0.0:8099"), ["note", "the network is not told where the page is: no avahi-daemon runs", remedy]);
   assert.deepEqual(await doctorSays(robot, "--listen", "0.0.0.0:8098"), ["note", "the network will not be told where the page is: no avahi-daemon runs", remedy]);
+  await t.test("what to type for each reason", () => typeFor(robot));
   await t.test("the doctor starts no daemon", () => lookOnly(robot));
+  await t.test("a daemon that may not", () => beForbidden(robot));
   await robot.startAvahi();
   await findsOne(laptop, { name: "rover", port: 8099 });
   await robot.end(observer);
