@@ -1,6 +1,5 @@
 #include "avahi.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -18,6 +17,7 @@
 #include <avahi-common/strlst.h>
 
 #include "clock.h"
+#include "library.h"
 
 static_assert(AVAHI_NAME_BYTES == AVAHI_LABEL_MAX, "the longest name that the library takes");
 
@@ -51,30 +51,19 @@ enum { FREE_COLLISIONS = 3, RETRY_MIN_S = 1, MILLISECONDS = 1000 };
     X(avahi_string_list_free)
 
 struct library {
-#define MEMBER_(name) __typeof__(name) *name;
-    LIBRARY_FUNCTIONS(MEMBER_)
-#undef MEMBER_
+    LIBRARY_FUNCTIONS(LIBRARY_POINTER)
 };
 
-static bool find_function(void *handle, const char *name, void *function) {
-    void *found = dlsym(handle, name);
-    memcpy(function, &found, sizeof found);
-    return found != NULL;
-}
+static const char *const names[] = {LIBRARY_FUNCTIONS(LIBRARY_NAME) NULL};
 
-/* Never unloaded: libdbus, which comes with it, keeps things for the whole process. */
-static bool library_open(struct library *library) {
-    void *handle = dlopen(AVAHI_LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    bool is_whole = handle != NULL;
-#define FIND_(name) is_whole = is_whole && find_function(handle, #name, &library->name);
-    LIBRARY_FUNCTIONS(FIND_)
-#undef FIND_
-    return is_whole;
+/* Never closed: libdbus, which comes with it, keeps things for the whole process. */
+static bool load(struct library *library) {
+    return library_open(AVAHI_LIBRARY, names, library) != NULL;
 }
 
 bool avahi_is_installed(void) {
     struct library library;
-    return library_open(&library);
+    return load(&library);
 }
 
 /* ---- what is told ---- */
@@ -337,7 +326,7 @@ void avahi_announce(const struct avahi_plan *plan, int line,
                     void (*teller)(void *context, const struct avahi_news *news), void *context) {
     struct announcement announcement = {
         .plan = plan, .line = line, .tell = teller, .context = context, .retry_s = RETRY_MIN_S};
-    if (!library_open(&announcement.library)) {
+    if (!load(&announcement.library)) {
         tell_reason(&announcement, AVAHI_REASON_LIBRARY);
         return;
     }

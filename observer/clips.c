@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -17,6 +16,7 @@
 #include <sndfile.h>
 
 #include "dice.h"
+#include "library.h"
 
 enum { RATE_LEAST_HZ = 8000, RATE_MOST_HZ = 192000, CHANNELS_MOST = 2, MAGIC_BYTES = 4 };
 
@@ -29,52 +29,31 @@ enum { RATE_LEAST_HZ = 8000, RATE_MOST_HZ = 192000, CHANNELS_MOST = 2, MAGIC_BYT
 /* X(name): what is used of it. */
 #define LIBRARY_FUNCTIONS(X) X(sf_open_fd) X(sf_readf_float) X(sf_close) X(sf_version_string)
 
-struct library {
-    void *handle;
-#define MEMBER_(name) __typeof__(name) *name;
-    LIBRARY_FUNCTIONS(MEMBER_)
-#undef MEMBER_
+struct functions {
+    LIBRARY_FUNCTIONS(LIBRARY_POINTER)
 };
 
-static bool find_function(void *handle, const char *name, void *function) {
-    void *found = dlsym(handle, name);
-    memcpy(function, &found, sizeof found);
-    return found != NULL;
-}
+static const char *const names[] = {LIBRARY_FUNCTIONS(LIBRARY_NAME) NULL};
 
-/* Loads it, or counts one more user. */
-static bool library_open(struct library *library) {
-    struct library opened = {.handle = dlopen(CLIPS_LIBRARY, RTLD_NOW | RTLD_LOCAL)};
-    bool is_whole = opened.handle != NULL;
-#define FIND_(name) is_whole = is_whole && find_function(opened.handle, #name, &opened.name);
-    LIBRARY_FUNCTIONS(FIND_)
-#undef FIND_
-    if (is_whole)
-        *library = opened;
-    else if (opened.handle != NULL)
-        (void)dlclose(opened.handle);
-    return is_whole;
-}
-
-static void library_close(struct library *library) {
-    if (library->handle != NULL)
-        (void)dlclose(library->handle);
-    library->handle = NULL;
+static void *load(struct functions *functions) {
+    return library_open(CLIPS_LIBRARY, names, functions);
 }
 
 bool clips_library_version(char *version, size_t size) {
-    struct library library = {.handle = NULL};
-    if (!library_open(&library))
+    struct functions functions;
+    void *library = load(&functions);
+    if (library == NULL)
         return false;
-    (void)snprintf(version, size, "%s", library.sf_version_string());
-    library_close(&library);
+    (void)snprintf(version, size, "%s", functions.sf_version_string());
+    library_close(library);
     return true;
 }
 
 /* ---- one file ---- */
 
 struct clip_file {
-    struct library library;
+    void *library; /* NULL: not loaded */
+    struct functions functions;
     SNDFILE *sound;
     int descriptor;
 };
@@ -131,10 +110,10 @@ static size_t least(size_t a, size_t b) {
 
 static void free_file(struct clip_file *file) {
     if (file->sound != NULL)
-        (void)file->library.sf_close(file->sound);
+        (void)file->functions.sf_close(file->sound);
     if (file->descriptor >= 0)
         (void)close(file->descriptor);
-    library_close(&file->library);
+    library_close(file->library);
     free(file);
 }
 
@@ -155,7 +134,7 @@ static int open_regular(const char *path, const char **why) {
 
 static int open_sound(struct clip_file *file, const char *path, SF_INFO *info, const char **why) {
     char magic[MAGIC_BYTES] = {0};
-    if (!library_open(&file->library))
+    if ((file->library = load(&file->functions)) == NULL)
         return refuse(why, CLIPS_LIBRARY " is not installed");
     int error = open_regular(path, why);
     if (error < 0)
@@ -164,7 +143,7 @@ static int open_sound(struct clip_file *file, const char *path, SF_INFO *info, c
     error = check_file(file->descriptor, magic, why);
     if (error < 0)
         return error;
-    file->sound = file->library.sf_open_fd(file->descriptor, SFM_READ, info, SF_FALSE);
+    file->sound = file->functions.sf_open_fd(file->descriptor, SFM_READ, info, SF_FALSE);
     if (file->sound == NULL)
         return refuse(why, "it is damaged");
     return check_sound(info, magic, why);
@@ -197,7 +176,7 @@ static float tamed(float sample) {
 
 static size_t read_file(const struct clip *clip, float *samples, size_t frames) {
     const struct clip_file *file = clip->file;
-    sf_count_t got = file->library.sf_readf_float(file->sound, samples, (sf_count_t)frames);
+    sf_count_t got = file->functions.sf_readf_float(file->sound, samples, (sf_count_t)frames);
     size_t taken = got > 0 ? (size_t)got : 0;
     for (size_t i = 0; i < taken * clip->channels; i++)
         samples[i] = tamed(samples[i]);
@@ -236,8 +215,8 @@ struct shelf {
 };
 
 struct clips {
-    char *directory;        /* NULL: none */
-    struct library library; /* kept, so that it is not loaded for each file anew */
+    char *directory; /* NULL: none */
+    void *library;   /* kept, so that it is not loaded for each file anew */
     struct dice dice;
     clips_complain *complain;
     void *context;
@@ -295,6 +274,7 @@ static int list_files(struct clips *clips) {
 
 int clips_open(struct clips **clips, const char *directory, uint64_t seed, clips_complain *complain,
                void *context) {
+    struct functions functions;
     struct clips *made = calloc(1, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
@@ -306,7 +286,7 @@ int clips_open(struct clips **clips, const char *directory, uint64_t seed, clips
     if (error == 0 && directory != NULL)
         error = list_files(made);
     if (error == 0 && directory != NULL)
-        (void)library_open(&made->library);
+        made->library = load(&functions);
     if (error < 0) {
         clips_close(made);
         return error;
@@ -324,7 +304,7 @@ void clips_close(struct clips *clips) {
             free(shelf->names[i]);
         clip_close(&shelf->ready);
     }
-    library_close(&clips->library);
+    library_close(clips->library);
     free(clips->directory);
     free(clips);
 }
