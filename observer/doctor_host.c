@@ -46,6 +46,13 @@ void doctor_check_host(struct doctor *doctor) {
         return;
     if (name == NULL)
         name = HOST_SOURCE_NAME;
+    if (host_source_is_taken(name, options->directory)) {
+        doctor_say(doctor, DOCTOR_MEND, "omni-observer --host-source=NAME",
+                   "the name \"%s\" is taken, by a robot it seems: the machine's conditions need "
+                   "another",
+                   name);
+        return;
+    }
     int error = omni_region_path(path, options->directory, OMNI_FILE_LOCK, name);
     pid_t owner = error == 0 ? omni_lock_owner(path) : 0;
     if (owner > 0)

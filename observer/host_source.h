@@ -20,6 +20,8 @@
  *   A name that somebody publishes already is no failure: `problem` says who does, and when that one
  *   ends, however it ends, this source takes its place within a period. So of several observers each
  *   may end, and the machine is still seen.
+ *   But never a robot's place: what a robot of that name knew last stays there to be read, and its
+ *   name stays free for it. Only when its segment is removed the name is taken.
  */
 #ifndef OBSERVER_HOST_SOURCE_H
 #define OBSERVER_HOST_SOURCE_H
@@ -44,7 +46,7 @@ struct host_source_options {
 
 /* Makes the segment, in the calling thread, and starts the other one, which publishes at once.
  * Returns 0; -EBUSY, with a sentence in `problem` and *source open, where somebody else publishes it
- * already; or another error of omni_publisher_open(), with a sentence; or another -errno. *source is
+ * already, or where host_source_is_taken(); or another error of omni_publisher_open(), with a sentence; or another -errno. *source is
  * untouched on failure, which -EBUSY is not. */
 int host_source_open(struct host_source **source, const struct host_source_options *options,
                      struct omni_problem *problem);
@@ -53,6 +55,10 @@ int host_source_open(struct host_source **source, const struct host_source_optio
  * Returns false where it is stuck in a file and was left behind: then only _exit() ends the process
  * safely. NULL is fine. */
 bool host_source_close(struct host_source *source);
+
+/* Whether a segment of that name is something else than a machine's conditions, of whatever version:
+ * a robot's, that runs or has ended; or one that this program cannot read. */
+bool host_source_is_taken(const char *name, const char *directory);
 
 /* The fingerprint of what such a source publishes: by it one is told from a robot, whoever runs it.
  * 0: no memory. */

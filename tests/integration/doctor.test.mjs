@@ -379,6 +379,8 @@ test("the machine's conditions: a folder that is none, and who publishes them", 
   const observer = await place.startObserver({ args: ["--host-source=conditions"] });
   const taken = await consult(place, { args: [...within("/"), "--listen", observer.address] });
   assert.equal(taken.of("host")[0].text, `process ${observer.pid} publishes "conditions" already`);
+  await place.startRobot({ name: "host" });
+  assert.match(complaint(await consult(place, { args: ["--host-source"] }), "host").text, /^the name "host" is taken, by a robot it seems/);
 });
 
 test("sockets for virtual machines: taken, in the way, too long, nowhere", options, async (t) => {

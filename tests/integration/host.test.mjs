@@ -156,6 +156,32 @@ test("a second observer says that it is there already, and publishes it when the
   await until("the last one's is there, too", isLive(last.pid));
 });
 
+test("a robot of that name keeps it, also when it has ended", options, async (t) => {
+  const place = await openPlace(t);
+  const first = await place.startObserver({ args: ["--host-source"] });
+  const second = await place.startObserver({ args: ["--host-source"] });
+  await second.says(/is published by process \d+ already/, "stderr");
+  second.child.kill("SIGSTOP"); // so that the robot is there before it has looked
+  await first.stop("SIGKILL");
+  const robot = await place.startRobot({ name: "host" });
+  await robot.stop("SIGKILL");
+  second.child.kill("SIGCONT");
+  await second.says(/host source: the segment "host" holds no machine's conditions, but a robot's/, "stderr");
+  const third = await place.startObserver({ args: ["--host-source"] });
+  await third.says(/host source: the segment "host" holds no machine's conditions, but a robot's/, "stderr");
+  const clock = await place.startObserver({ args: ["--host-source=clock"] });
+  await until("they have looked again", async () => (await listed(place)).some(({ name, tick }) => name === "clock" && tick > 3), 100);
+  assert.deepEqual((await listed(place)).filter(({ name }) => name === "host").map(({ process, reason }) => [process, reason]), [[robot.pid, "died"]]);
+  await until("it is shown as a robot", async () => {
+    const { sources } = await (await fetch(`${third.url}/api/sources`)).json();
+    return sources.some(({ name, host, reason }) => name === "host" && host === undefined && reason === "died");
+  });
+  assert.equal(second.stderr.match(/holds no machine's conditions/g).length, 1, "said once");
+  const again = await place.startRobot({ name: "host" });
+  await again.stop();
+  await clock.stop();
+});
+
 test("who names no source wants a robot", options, async (t) => {
   const place = await openPlace(t);
   const observer = await place.startObserver({ args: ["--host-source=a-host"] });
