@@ -35,6 +35,7 @@
 
 #include "behaviour.h"
 #include "drive.h"
+#include "realtime.h"
 #include "status.h"
 
 struct board; /* each board's own */
@@ -46,9 +47,9 @@ struct board_reading {
 
 /* What a board may need to know. */
 struct board_setup {
-    uint64_t seed;             /* for what a board makes up */
-    uint64_t period_ns;        /* of the control loop */
-    int priority;              /* SCHED_FIFO, of the board's own threads; 0: ordinary scheduling */
+    uint64_t seed;                       /* for what a board makes up */
+    uint64_t period_ns;                  /* of the control loop */
+    struct realtime_priorities priority; /* of what the board itself starts */
     const char *argument;      /* what follows the colon of --board KIND:ARGUMENT, or NULL */
     const char *board_config;  /* path of a file about the board, or NULL */
     const char *driver_config; /* board_driver.c only, as these below: text for the driver */

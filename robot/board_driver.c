@@ -127,7 +127,7 @@ static int open_one(struct board *board, const struct board_setup *setup,
     struct driver_keeper_settings settings = {
         .driver = board->path,
         .config = setup->driver_config,
-        .priority = setup->priority,
+        .priority = setup->priority.sensor,
         .stop = setup->stop,
     };
     return driver_remote_open(&board->remote, &settings, setup->period_ns, &plan.program, problem);

@@ -67,13 +67,14 @@ static int check_offsets(const struct gpio_config *config, const struct gpio_chi
     return 0;
 }
 
-static int open_motors(struct board *board, const struct gpio_config *config,
+static int open_motors(struct board *board, const struct gpio_config *config, int guard_priority,
                        const struct motor_guard_files *before, struct omni_problem *problem) {
     int error = motors_open(&board->motors, board->chip, config, problem);
     if (error < 0)
         return error;
-    error =
-        motor_guard_start(&board->guard, &board->motors, board->overrun.limit_ns, before, problem);
+    struct motor_guard_settings settings = {
+        .before = before, .limit_ns = board->overrun.limit_ns, .priority = guard_priority};
+    error = motor_guard_start(&board->guard, &board->motors, &settings, problem);
     if (error < 0)
         motors_close(&board->motors);
     return error;
@@ -92,12 +93,12 @@ static int open_wires(struct board *board, const struct gpio_config *config,
     return error;
 }
 
-static int start_threads(struct board *board, const struct gpio_config *config, int priority,
-                         struct omni_problem *problem) {
-    int error = gpio_sensors_open(&board->sensors, board->chip, config, priority, problem);
+static int start_threads(struct board *board, const struct gpio_config *config,
+                         const struct realtime_priorities *priority, struct omni_problem *problem) {
+    int error = gpio_sensors_open(&board->sensors, board->chip, config, priority->sensor, problem);
     if (error < 0)
         return error;
-    error = motors_start(&board->motors, priority, board->overrun.limit_ns);
+    error = motors_start(&board->motors, priority->pwm, board->overrun.limit_ns);
     if (error == 0)
         return 0;
     gpio_sensors_close(&board->sensors);
@@ -105,8 +106,8 @@ static int start_threads(struct board *board, const struct gpio_config *config, 
                     strerror(-error));
 }
 
-static int open_hardware(struct board *board, const struct gpio_config *config, int priority,
-                         struct omni_problem *problem) {
+static int open_hardware(struct board *board, const struct gpio_config *config,
+                         const struct realtime_priorities *priority, struct omni_problem *problem) {
     struct motor_guard_files before;
     motor_guard_note(&before);
     int error = gpio_chip_open(&board->chip, config->board.chip, problem);
@@ -115,7 +116,7 @@ static int open_hardware(struct board *board, const struct gpio_config *config, 
     error = check_offsets(config, board->chip, problem);
     if (error < 0)
         goto close_chip;
-    error = open_motors(board, config, &before, problem);
+    error = open_motors(board, config, priority->guard, &before, problem);
     if (error < 0)
         goto close_chip;
     error = open_wires(board, config, problem);
@@ -161,7 +162,7 @@ static int gpio_open(struct board **board, const struct board_setup *setup,
         .geometry.wheel_circle_mm = (double)config.board.wheel_circle_mm,
         .geometry.top_speed_mm_s = (double)config.board.top_speed_mm_s,
     };
-    error = open_hardware(made, &config, setup->priority, problem);
+    error = open_hardware(made, &config, &setup->priority, problem);
     if (error < 0) {
         free(made);
         return error;

@@ -137,15 +137,11 @@ static int open_publisher(struct session *session) {
     return error < 0 ? refuse(problem.text) : 0;
 }
 
-static int priority(const struct options *options) {
-    return options->realtime ? REALTIME_SENSOR_PRIORITY : 0;
-}
-
 /* On one kernel a lock tells that this robot lives. */
 static void begin_vigil(struct vigil *vigil, const struct session *session) {
     const struct options *options = session->options;
     vigil_begin(vigil, options->region != NULL ? session->publisher : NULL,
-                options->realtime ? REALTIME_LOOP_PRIORITY : 0);
+                realtime_priorities(options->realtime).vigil);
 }
 
 static struct board_setup board_setup(const struct session *session) {
@@ -153,7 +149,7 @@ static struct board_setup board_setup(const struct session *session) {
     return (struct board_setup){
         .seed = options->seed,
         .period_ns = period_ns(options),
-        .priority = priority(options),
+        .priority = realtime_priorities(options->realtime),
         .argument = session->board_argument,
         .board_config = options->board_config,
         .driver_config = options->driver_config,
@@ -318,7 +314,7 @@ static int start_sensor(struct session *session) {
     if (!has_sensor_thread(session))
         return 0;
     return sensor_start(&session->sensor, session->kind, session->board,
-                        priority(session->options));
+                        realtime_priorities(session->options->realtime).sensor);
 }
 
 /* The name is taken before the board is touched, and kept until it is closed: a second robot must not

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -77,14 +78,13 @@ static void take_its_own_name(void) {
 }
 
 static _Noreturn void guard_motors(struct motor_guard_shared *shared, struct motors *motors,
-                                   uint64_t limit_ns, int life,
-                                   const struct motor_guard_files *before) {
-    close_all(before);
+                                   const struct motor_guard_settings *settings, int life) {
+    close_all(settings->before);
     (void)setsid();
     take_its_own_name();
     /* Where it may: it has to act while the machine is short of memory, too. */
     (void)mlockall(MCL_CURRENT);
-    watch(shared, motors, limit_ns, life);
+    watch(shared, motors, settings->limit_ns, life);
     _exit(0);
 }
 
@@ -113,15 +113,15 @@ static pid_t fork_without_signals(void) {
     return process;
 }
 
-static int start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
-                 const struct motor_guard_files *before) {
+static int start(struct motor_guard *guard, struct motors *motors,
+                 const struct motor_guard_settings *settings) {
     int pipe_ends[2];
     if (pipe2(pipe_ends, O_CLOEXEC) < 0)
         return -errno;
     guard->process = fork_without_signals();
     if (guard->process == 0) {
         (void)close(pipe_ends[1]);
-        guard_motors(guard->shared, motors, limit_ns, pipe_ends[0], before);
+        guard_motors(guard->shared, motors, settings, pipe_ends[0]);
     }
     int error = guard->process < 0 ? -errno : 0;
     (void)close(pipe_ends[0]);
@@ -132,8 +132,42 @@ static int start(struct motor_guard *guard, struct motors *motors, uint64_t limi
     return error;
 }
 
-int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
-                      const struct motor_guard_files *before, struct omni_problem *problem) {
+/* Collected, by us or by somebody else. */
+static bool has_ended(pid_t process) {
+    pid_t collected = waitpid(process, NULL, WNOHANG);
+    return collected == process || (collected < 0 && errno != EINTR);
+}
+
+static bool ends_soon(pid_t process) {
+    uint64_t give_up_ns = clock_now_ns() + MOTOR_GUARD_PATIENCE_NS;
+    while (!has_ended(process)) {
+        if (clock_now_ns() >= give_up_ns)
+            return false;
+        (void)clock_sleep_until(clock_now_ns() + LOOK_NS);
+    }
+    return true;
+}
+
+/* Suspended, or held by a driver, it would keep the robot from ending. It is our child, so its number
+ * is nobody else's. */
+static void end(const struct motor_guard *guard) {
+    (void)close(guard->life);
+    if (!ends_soon(guard->process)) {
+        (void)kill(guard->process, SIGKILL);
+        (void)ends_soon(guard->process);
+    }
+}
+
+/* The robot's side does it, so that it knows whether it is so before anything moves. */
+static int schedule(const struct motor_guard *guard, int priority) {
+    struct sched_param fifo = {.sched_priority = priority};
+    if (priority > 0 && sched_setscheduler(guard->process, SCHED_FIFO, &fifo) < 0)
+        return -errno;
+    return 0;
+}
+
+int motor_guard_start(struct motor_guard *guard, struct motors *motors,
+                      const struct motor_guard_settings *settings, struct omni_problem *problem) {
     struct motor_guard_shared *shared =
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
@@ -141,7 +175,12 @@ int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t
     struct motor_guard made = {.shared = shared};
     mailbox_init(&shared->beats, sizeof(uint64_t));
     mailbox_init(&shared->offs, sizeof(uint64_t));
-    int error = start(&made, motors, limit_ns, before);
+    int error = start(&made, motors, settings);
+    if (error == 0) {
+        error = schedule(&made, settings->priority);
+        if (error < 0)
+            end(&made);
+    }
     if (error < 0) {
         (void)munmap(shared, sizeof *shared);
         return complain(problem, error, "the process that guards the motors cannot be started: %s",
@@ -169,29 +208,7 @@ bool motor_guard_is_alive(const struct motor_guard *guard) {
     return poll(&end, 1, 0) <= 0 || (end.revents & POLLERR) == 0;
 }
 
-/* Collected, by us or by somebody else. */
-static bool has_ended(pid_t process) {
-    pid_t collected = waitpid(process, NULL, WNOHANG);
-    return collected == process || (collected < 0 && errno != EINTR);
-}
-
-static bool ends_soon(pid_t process) {
-    uint64_t give_up_ns = clock_now_ns() + MOTOR_GUARD_PATIENCE_NS;
-    while (!has_ended(process)) {
-        if (clock_now_ns() >= give_up_ns)
-            return false;
-        (void)clock_sleep_until(clock_now_ns() + LOOK_NS);
-    }
-    return true;
-}
-
-/* Suspended, or held by a driver, it would keep the robot from ending. It is our child, so its number
- * is nobody else's. */
 void motor_guard_stop(struct motor_guard *guard) {
-    (void)close(guard->life);
-    if (!ends_soon(guard->process)) {
-        (void)kill(guard->process, SIGKILL);
-        (void)ends_soon(guard->process);
-    }
+    end(guard);
     (void)munmap(guard->shared, sizeof *guard->shared);
 }

@@ -11,7 +11,8 @@
  *     struct motor_guard_files before;
  *     motor_guard_note(&before);            // what is open now is none of the guard's business
  *     ... motors_open() ...
- *     int error = motor_guard_start(&guard, &motors, limit_ns, &before, &problem);
+ *     struct motor_guard_settings settings = {.before = &before, .limit_ns = ..., .priority = ...};
+ *     int error = motor_guard_start(&guard, &motors, &settings, &problem);
  *     each tick: motor_guard_beat(&guard, now_ns); if (!motor_guard_is_alive(&guard)) ... end ...
  *     motor_guard_stop(&guard);             // then the motors may be closed
  *
@@ -23,8 +24,8 @@
  * Limits
  *   It blocks all signals, is in a session of its own, and is called omni-guard, so that neither
  *   Ctrl-C nor a service manager's SIGTERM nor "killall omni-robot" ends it before the robot. Who
- *   kills both with SIGKILL at once is left with what the chip does. It has the loop's scheduling: on
- *   one CPU, a real-time loop that spins for ever does not let it run.
+ *   kills both with SIGKILL at once is left with what the chip does. With a priority above the
+ *   loop's it runs also where a real-time loop never sleeps again and there is one CPU.
  */
 #ifndef ROBOT_MOTOR_GUARD_H
 #define ROBOT_MOTOR_GUARD_H
@@ -65,10 +66,16 @@ struct motor_guard {
  * terminal of the robot's. */
 void motor_guard_note(struct motor_guard_files *files);
 
-/* Starts the guard of open motors. `limit_ns`: how long it waits for a beat, after the first one.
- * Returns 0; -errno with a sentence in `problem`. */
-int motor_guard_start(struct motor_guard *guard, struct motors *motors, uint64_t limit_ns,
-                      const struct motor_guard_files *before, struct omni_problem *problem);
+struct motor_guard_settings {
+    const struct motor_guard_files *before;
+    uint64_t limit_ns; /* how long it waits for a beat, after the first one */
+    int priority;      /* of SCHED_FIFO; 0: the caller's scheduling */
+};
+
+/* Starts the guard of open motors. Returns 0; -errno with a sentence in `problem` (-EPERM where the
+ * priority is not permitted), then there is none. */
+int motor_guard_start(struct motor_guard *guard, struct motors *motors,
+                      const struct motor_guard_settings *settings, struct omni_problem *problem);
 
 /* A tick commanded the motors at `now_ns` (CLOCK_MONOTONIC). */
 void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns);

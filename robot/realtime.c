@@ -37,10 +37,21 @@ static int refuse(struct omni_problem *problem, int error, const char *what) {
                     what, strerror(error), path);
 }
 
+struct realtime_priorities realtime_priorities(bool realtime) {
+    if (!realtime)
+        return (struct realtime_priorities){0};
+    return (struct realtime_priorities){.guard = REALTIME_GUARD_PRIORITY,
+                                        .pwm = REALTIME_PWM_PRIORITY,
+                                        .vigil = REALTIME_VIGIL_PRIORITY,
+                                        .sensor = REALTIME_SENSOR_PRIORITY};
+}
+
 int realtime_schedule(struct omni_problem *problem) {
-    struct sched_param fifo = {.sched_priority = REALTIME_LOOP_PRIORITY};
-    if (sched_setscheduler(0, SCHED_FIFO, &fifo) < 0)
+    struct sched_param highest = {.sched_priority = REALTIME_HIGHEST_PRIORITY};
+    struct sched_param loop = {.sched_priority = REALTIME_LOOP_PRIORITY};
+    if (sched_setscheduler(0, SCHED_FIFO, &highest) < 0)
         return refuse(problem, errno, "SCHED_FIFO scheduling");
+    (void)sched_setscheduler(0, SCHED_FIFO, &loop); /* less is always permitted */
     return 0;
 }
 

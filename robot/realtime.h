@@ -14,16 +14,38 @@
 #ifndef ROBOT_REALTIME_H
 #define ROBOT_REALTIME_H
 
+#include <stdbool.h>
+
 #include <omni/schema.h>
 
-/* SCHED_FIFO priorities: the loop comes before the thread that only feeds it. */
-#define REALTIME_LOOP_PRIORITY   50
+/* All SCHED_FIFO priorities that there are. On one CPU, who never sleeps lets nobody run but those
+ * above him: so what keeps motors from running on, and what shows life, comes before the loop; and
+ * the loop before the thread that only feeds it. A driver's host is one below that. */
+#define REALTIME_GUARD_PRIORITY  50
+#define REALTIME_PWM_PRIORITY    49
+#define REALTIME_VIGIL_PRIORITY  49
+#define REALTIME_LOOP_PRIORITY   48
 #define REALTIME_SENSOR_PRIORITY 40
+
+/* What has to be permitted: LimitRTPRIO= in the unit, ulimit -r (a test compares them). */
+#define REALTIME_HIGHEST_PRIORITY REALTIME_GUARD_PRIORITY
+
+/* Those of what runs beside the loop. All 0: ordinary scheduling. */
+struct realtime_priorities {
+    int guard;
+    int pwm;
+    int vigil;
+    int sensor;
+};
 
 /* No CPU in particular. */
 #define REALTIME_ANY_CPU (-1)
 
-/* Puts the calling thread under SCHED_FIFO with REALTIME_LOOP_PRIORITY.
+/* With --realtime, or without. */
+struct realtime_priorities realtime_priorities(bool realtime);
+
+/* Puts the calling thread under SCHED_FIFO with REALTIME_LOOP_PRIORITY, where the highest one is
+ * permitted, too: what needs it is started later, and must not be without it then.
  * Returns 0; -errno (mostly -EPERM) with one line in `problem` that says what to type. */
 int realtime_schedule(struct omni_problem *problem);
 

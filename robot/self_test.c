@@ -150,17 +150,19 @@ static struct self_test_finding try_scheduling(bool *is_realtime) {
     struct omni_problem problem;
     struct rlimit limit = {0};
     char text[128];
+    char setting[32];
     int error = realtime_schedule(&problem);
     *is_realtime = error == 0;
     (void)getrlimit(RLIMIT_RTPRIO, &limit);
     if (error == 0)
-        (void)snprintf(text, sizeof text, "SCHED_FIFO, priority %d, is permitted",
-                       REALTIME_LOOP_PRIORITY);
+        (void)snprintf(text, sizeof text, "SCHED_FIFO, priorities up to %d, is permitted",
+                       REALTIME_HIGHEST_PRIORITY);
     else
         (void)snprintf(text, sizeof text,
                        "SCHED_FIFO is refused: no CAP_SYS_NICE, and priorities only up to %llu",
                        (unsigned long long)limit.rlim_cur);
-    return from_problem(error, &problem, text, "LimitRTPRIO=50");
+    (void)snprintf(setting, sizeof setting, "LimitRTPRIO=%d", REALTIME_HIGHEST_PRIORITY);
+    return from_problem(error, &problem, text, setting);
 }
 
 static struct self_test_finding try_locking(void) {

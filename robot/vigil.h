@@ -31,8 +31,8 @@ struct vigil {
 
 /* Starts the thread, which has the publisher to itself until vigil_end(). Where `publisher` is NULL
  * nobody shows life; nor where there can be no thread, which is told on stderr. `priority`: 0 for
- * ordinary scheduling, else that of SCHED_FIFO: the caller's own, or a driver that never sleeps keeps
- * the thread from running. */
+ * ordinary scheduling, else that of SCHED_FIFO: above the caller's own, or a driver that never sleeps
+ * keeps the thread from running, where there is one CPU. */
 void vigil_begin(struct vigil *vigil, struct omni_publisher *publisher, int priority);
 
 /* Ends the thread, within some 10 ms. */

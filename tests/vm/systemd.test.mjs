@@ -181,7 +181,7 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
     await start("omni-robot", "restart");
     const pid = await idOf("omni-robot");
     const stat = (await machine.must(`cat /proc/${pid}/stat`)).replace(/^.*\) /, "").split(" ");
-    assert.deepEqual([stat[40 - 3], stat[41 - 3]], ["50", "1"], "priority 50, SCHED_FIFO");
+    assert.deepEqual([stat[40 - 3], stat[41 - 3]], ["48", "1"], "priority 48, SCHED_FIFO");
     assert.match(await journal("omni-robot", "info"), /Driver \S*recorder.so: open in process \d+/);
     await isLive();
   });
@@ -193,8 +193,9 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
       return machine.must(`cat /run/${name}`);
     };
     const permitted = await report("permitted", "-p LimitRTPRIO=50 -p LimitMEMLOCK=infinity");
-    assert.match(permitted, /^well +scheduling .*SCHED_FIFO, priority 50, is permitted/m);
+    assert.match(permitted, /^well +scheduling .*SCHED_FIFO, priorities up to 50, is permitted/m);
     assert.match(permitted, /^well +memory /m);
+    assert.match(await report("less", "-p LimitRTPRIO=49"), /^missing +scheduling .*priorities only up to 49/m, "enough for the loop, not for the guard");
     assert.match(await report("without", ""), /^missing +scheduling .*priorities only up to 0/m);
   });
 

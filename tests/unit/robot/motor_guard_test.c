@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,12 +22,17 @@
 
 #include "robot/clock.h"
 #include "robot/motor_guard.h"
+#include "robot/realtime.h"
+
+#include "../skip.h"
 
 #define LIMIT_NS    (200 * CLOCK_NS_A_MILLISECOND)
 #define PATIENCE_NS (20 * CLOCK_NS_A_SECOND)
+#define SPIN_NS     (5 * CLOCK_NS_A_SECOND)
 
 struct scene {
     char duty[64]; /* path of the file that tells how long the motor's pulse is */
+    bool realtime; /* robot and guard, on one CPU that they share */
     pid_t robot;
     pid_t guard;
     int orders;  /* one byte each to the robot */
@@ -43,8 +50,22 @@ static void open_files(struct motors *motors, const char *duty) {
     motors->bridge[1].pwm.enable = open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 
-/* Orders: 'd' drive and beat, 'a' is the guard alive, 'o' did it switch off, 's' stop in order. */
-static void obey(struct motor_guard *guard, struct motors *motors, char order, int answers) {
+/* Never sleeps, and makes no system call, until the motor is off. Returns whether it ever was. */
+static bool spin_until_off(const char *path) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    const volatile char *duty = mmap(NULL, 1, PROT_READ, MAP_SHARED, file, 0);
+    uint64_t end_ns = clock_now_ns() + SPIN_NS;
+    if (duty == MAP_FAILED)
+        return false;
+    while (*duty != '0' && clock_now_ns() < end_ns) {
+    }
+    return *duty == '0';
+}
+
+/* Orders: 'd' drive and beat, 'a' is the guard alive, 'o' did it switch off, 's' stop in order; 'h'
+ * hang until it is off. */
+static void obey(const struct scene *scene, struct motor_guard *guard, struct motors *motors,
+                 char order, int answers) {
     char answer = order;
     if (order == 'd') {
         (void)pwm_sysfs_off(&motors->bridge[1].pwm); /* forgets what was written before */
@@ -54,10 +75,19 @@ static void obey(struct motor_guard *guard, struct motors *motors, char order, i
         answer = motor_guard_is_alive(guard) ? 'y' : 'n';
     } else if (order == 'o') {
         answer = motor_guard_acted(guard) ? 'y' : 'n';
+    } else if (order == 'h') {
+        answer = spin_until_off(scene->duty) ? 'y' : 'n';
     } else {
         motor_guard_stop(guard);
     }
     (void)!write(answers, &answer, 1);
+}
+
+/* The one CPU is that where it is; the guard will inherit that. */
+static int enter_realtime(void) {
+    struct omni_problem problem;
+    int error = realtime_pin(sched_getcpu(), &problem);
+    return error < 0 ? error : realtime_schedule(&problem);
 }
 
 static _Noreturn void be_a_robot(const struct scene *scene, int orders, int answers, int held) {
@@ -66,19 +96,27 @@ static _Noreturn void be_a_robot(const struct scene *scene, int orders, int answ
     struct motor_guard guard;
     motor_guard_note(&before);
     open_files(&motors, scene->duty);
-    if (motor_guard_start(&guard, &motors, LIMIT_NS, &before, NULL) < 0)
+    struct motor_guard_settings settings = {
+        .before = &before,
+        .limit_ns = LIMIT_NS,
+        .priority = realtime_priorities(scene->realtime).guard,
+    };
+    if (scene->realtime && enter_realtime() < 0)
+        _exit(1);
+    if (motor_guard_start(&guard, &motors, &settings, NULL) < 0)
         _exit(1);
     (void)close(held);
     (void)!write(answers, &guard.process, sizeof guard.process);
     for (char order; read(orders, &order, 1) == 1;)
-        obey(&guard, &motors, order, answers);
+        obey(scene, &guard, &motors, order, answers);
     _exit(0);
 }
 
 /* ---- the test's ------------------------------------------------------------------------------ */
 
-static int raise_scene(void **state) {
+static int raise_a_scene(void **state, bool realtime) {
     static struct scene scene;
+    scene.realtime = realtime;
     int orders[2];
     int answers[2];
     int held[2];
@@ -105,8 +143,28 @@ static int raise_scene(void **state) {
     return read(scene.answers, &scene.guard, sizeof scene.guard) == sizeof scene.guard ? 0 : -1;
 }
 
+static int raise_scene(void **state) {
+    return raise_a_scene(state, false);
+}
+
+static bool realtime_is_permitted(void) {
+    const struct sched_param highest = {.sched_priority = REALTIME_HIGHEST_PRIORITY};
+    pid_t child = fork();
+    int status = 1;
+    if (child == 0)
+        _exit(sched_setscheduler(0, SCHED_FIFO, &highest) < 0);
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static int raise_realtime_scene(void **state) {
+    *state = NULL;
+    return realtime_is_permitted() ? raise_a_scene(state, true) : 0;
+}
+
 static int strike_scene(void **state) {
     struct scene *scene = *state;
+    if (scene == NULL)
+        return 0;
     if (scene->robot > 0) {
         (void)kill(scene->robot, SIGKILL);
         (void)waitpid(scene->robot, NULL, 0);
@@ -192,6 +250,16 @@ static void a_robot_that_hangs_is_off_and_may_go_on(void **state) {
     wait_for_off(scene);
 }
 
+/* Nobody but what is above it gets the CPU from it. */
+static void a_realtime_robot_that_spins_is_off_on_one_cpu(void **state) {
+    struct scene *scene = *state;
+    if (scene == NULL)
+        SKIP_BECAUSE("SCHED_FIFO is not permitted here");
+    assert_int_equal(order(scene, 'd'), 'd');
+    assert_int_equal(order(scene, 'h'), 'y');
+    assert_int_equal(sched_getscheduler(scene->robot), SCHED_FIFO);
+}
+
 static void a_dead_guard_is_noticed(void **state) {
     struct scene *scene = *state;
     assert_int_equal(order(scene, 'a'), 'y');
@@ -257,6 +325,8 @@ int main(void) {
                                         strike_scene),
         cmocka_unit_test_setup_teardown(a_robot_that_hangs_is_off_and_may_go_on, raise_scene,
                                         strike_scene),
+        cmocka_unit_test_setup_teardown(a_realtime_robot_that_spins_is_off_on_one_cpu,
+                                        raise_realtime_scene, strike_scene),
         cmocka_unit_test_setup_teardown(a_dead_guard_is_noticed, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(it_has_a_name_of_its_own, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(signals_do_not_end_it, raise_scene, strike_scene),

@@ -39,6 +39,58 @@ static void lists_of_the_kernel_are_read(void **state) {
             fail_msg("\"%s\": %d", cases[i].list, realtime_last_of(cases[i].list));
 }
 
+/* What comes before the loop has to; and no more is asked for than what is granted. */
+static void priorities_have_an_order(void **state) {
+    (void)state;
+    const struct realtime_priorities all = realtime_priorities(true);
+    assert_true(all.guard > all.pwm);
+    assert_true(all.pwm > REALTIME_LOOP_PRIORITY);
+    assert_true(all.vigil > REALTIME_LOOP_PRIORITY);
+    assert_true(REALTIME_LOOP_PRIORITY > all.sensor);
+    assert_int_equal(all.guard, REALTIME_HIGHEST_PRIORITY);
+    const struct realtime_priorities none = realtime_priorities(false);
+    assert_int_equal(none.guard + none.pwm + none.vigil + none.sensor, 0);
+}
+
+__attribute__((format(printf, 2, 3))) static void assert_says(const char *path, const char *format,
+                                                              ...) {
+    char words[80];
+    static char text[1 << 16];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    (void)fclose(file);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    const char *found = strstr(text, words);
+    if (found == NULL || strchr("0123456789", found[strlen(words)]) != NULL)
+        fail_msg("%s does not say \"%s\"", path, words);
+}
+
+/* Those who cannot include a header. */
+static void whoever_names_a_priority_names_the_right_one(void **state) {
+    (void)state;
+    const int highest = REALTIME_HIGHEST_PRIORITY;
+    assert_says("packaging/systemd/omni-robot.service", "\nLimitRTPRIO=%d", highest);
+    assert_says("packaging/s6/omni-robot/run", "&& ulimit -r %d", highest);
+    assert_says("packaging/s6/omni-robot/run", "(ulimit -r %d", highest);
+    assert_says("nix/module.nix", "LimitRTPRIO = %d", highest);
+    assert_says("docs/services.md", "LimitRTPRIO=%d", highest);
+    assert_says("docs/services.md", "priority up to %d", highest);
+    assert_says("docs/services.md", "%d for the guard", REALTIME_GUARD_PRIORITY);
+    assert_says("docs/services.md", "%d for the thread of the software PWM", REALTIME_PWM_PRIORITY);
+    assert_says("docs/services.md", "%d for the loop", REALTIME_LOOP_PRIORITY);
+    assert_says("docs/services.md", "%d for the thread that reads", REALTIME_SENSOR_PRIORITY);
+    assert_says("docs/gpio.md", "(priorities %d, %d, %d)", REALTIME_GUARD_PRIORITY,
+                REALTIME_PWM_PRIORITY, REALTIME_LOOP_PRIORITY);
+    assert_says("docs/drivers.md", "SCHED_FIFO, priority %d", REALTIME_LOOP_PRIORITY);
+    assert_says("docs/man/omni-robot.1", "LimitRTPRIO=%d", highest);
+    assert_says("docs/man/omni-robot.1", "priority %d for the loop", REALTIME_LOOP_PRIORITY);
+    assert_says("docs/man/omni-robot.1", "%d for the thread that reads", REALTIME_SENSOR_PRIORITY);
+}
+
 static void a_cpu_is_chosen_and_nothing_is_changed_by_that(void **state) {
     (void)state;
     cpu_set_t before = affinity();
@@ -110,6 +162,8 @@ static void a_thread_is_kept_there(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_the_kernel_are_read),
+        cmocka_unit_test(priorities_have_an_order),
+        cmocka_unit_test(whoever_names_a_priority_names_the_right_one),
         cmocka_unit_test(a_cpu_is_chosen_and_nothing_is_changed_by_that),
         cmocka_unit_test(with_one_cpu_there_is_no_choice),
         cmocka_unit_test(what_is_no_cpu_is_refused),
