@@ -52,8 +52,8 @@ int motors_open(struct motors *motors, struct gpio_chip *chip, const struct gpio
  * zero for it. Returns 0 or -errno. */
 int motors_start(struct motors *motors, int priority, uint64_t stale_ns);
 
-/* Writes the direction of every motor anew each time, so that it holds whatever else happened to
- * the lines. Returns 0; else -errno, all off as far as that goes. */
+/* Writes direction and PWM of every motor anew each time, so that it holds whatever else happened
+ * to them. Returns 0; else -errno, all off as far as that goes. */
 int motors_drive(struct motors *motors, struct drive_powers powers, uint64_t now_ns);
 
 /* Everything off, as far as it goes: directions at once, software PWM within a period. */

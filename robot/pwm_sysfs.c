@@ -133,17 +133,10 @@ int pwm_sysfs_open(struct pwm_sysfs *pwm, const char *chip, unsigned channel, ui
 }
 
 int pwm_sysfs_set(struct pwm_sysfs *pwm, int percent) {
-    uint64_t on_ns = pwm_on_ns(percent, pwm->period_ns);
-    if (on_ns == pwm->on_ns)
-        return 0;
-    int error = write_number(pwm->duty, on_ns);
-    if (error == 0)
-        pwm->on_ns = on_ns;
-    return error;
+    return write_number(pwm->duty, pwm_on_ns(percent, pwm->period_ns));
 }
 
 int pwm_sysfs_off(struct pwm_sysfs *pwm) {
-    pwm->on_ns = 0;
     return write_number(pwm->duty, 0);
 }
 

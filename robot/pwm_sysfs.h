@@ -3,7 +3,7 @@
  *
  * Purpose
  *   Exports the channel where that was not done yet, sets its period, and from then on writes one
- *   small number where the power changes. No thread, and no jitter of ours: the hardware counts.
+ *   small number a tick. No thread, and no jitter of ours: the hardware counts.
  *
  * Calling sequence
  *     struct pwm_sysfs pwm;
@@ -26,8 +26,7 @@
 /* The members are the module's own. */
 struct pwm_sysfs {
     uint64_t period_ns;
-    uint64_t on_ns; /* as last written */
-    int duty;       /* descriptors of duty_cycle and enable */
+    int duty; /* descriptors of duty_cycle and enable */
     int enable;
 };
 
@@ -38,10 +37,11 @@ struct pwm_sysfs {
 int pwm_sysfs_open(struct pwm_sysfs *pwm, const char *chip, unsigned channel, uint64_t hz,
                    struct omni_problem *problem);
 
-/* Sets the power; the sign does not matter. No system call where it is as before. */
+/* Sets the power; the sign does not matter. Written anew whatever was written before, for another
+ * process may have switched it off since; the kernel leaves a pulse that is as long as it was alone. */
 int pwm_sysfs_set(struct pwm_sysfs *pwm, int percent);
 
-/* No pulse any more, written anew whatever was written before. */
+/* No pulse any more. */
 int pwm_sysfs_off(struct pwm_sysfs *pwm);
 
 /* Off, and disabled. */

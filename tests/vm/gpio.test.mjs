@@ -240,12 +240,18 @@ const SUBTESTS = {
     await end(machine, pid);
   },
 
-  async "the kernel's PWM, as files: set, and set to zero by the guard of a killed robot"(machine) {
+  async "the kernel's PWM, as files: set, and set to zero by the guard of a robot that hung, or was killed"(machine) {
     await machine.must("mkdir -p /tmp/pwm/pwmchip0/pwm1 && cd /tmp/pwm/pwmchip0 && touch export pwm1/duty_cycle pwm1/enable pwm1/period; cd /");
     const duty = "[ $(head -n 1 /tmp/pwm/pwmchip0/pwm1/duty_cycle)";
     const pid = await startRobot(machine, "pwm");
     await machine.until(`ahead && ${duty} -gt 0 ]`);
     assert.equal((await machine.must("cat /tmp/pwm/pwmchip0/pwm1/period")).trim(), "50000"); // 20 kHz
+    // What the guard of a robot that hung has switched off comes back only when the loop may drive again; then it does.
+    await machine.must(`kill -STOP ${pid}`);
+    await machine.until(`off && ${duty} = 0 ]`);
+    await machine.must(`kill -CONT ${pid}`);
+    assert.deepEqual((await tick(machine, '"motor_hold":"overrun"')).motor_power, [0, 0, 0]);
+    await machine.until(`ahead && ${duty} -gt 0 ]`);
     await machine.must(`kill -KILL ${pid}; wait ${pid}; true`);
     await machine.until(`off && ${duty} = 0 ]`);
   },

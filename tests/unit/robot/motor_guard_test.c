@@ -68,7 +68,6 @@ static void obey(const struct scene *scene, struct motor_guard *guard, struct mo
                  char order, int answers) {
     char answer = order;
     if (order == 'd') {
-        (void)pwm_sysfs_off(&motors->bridge[1].pwm); /* forgets what was written before */
         (void)pwm_sysfs_set(&motors->bridge[1].pwm, 50);
         motor_guard_beat(guard, clock_now_ns());
     } else if (order == 'a') {
@@ -199,21 +198,31 @@ static void wait_for_off(const struct scene *scene) {
     }
 }
 
-/* Whoever inherits it may be slow to collect it: that it has ended counts. */
-static void wait_until_gone(pid_t process) {
+/* A process that is not there any more has every state. */
+static void wait_for_state(pid_t process, char wanted) {
     char path[64];
-    char life = 'R';
+    char state = '?';
     uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
-    while (life != 'Z') {
+    while (state != wanted) {
         FILE *file = fopen(path, "r");
         if (file == NULL)
             return;
-        if (fscanf(file, "%*d (%*[^)]) %c", &life) != 1)
-            life = 'Z';
+        if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+            state = wanted;
         (void)fclose(file);
         assert_true(clock_now_ns() < end_ns);
     }
+}
+
+/* Whoever inherits it may be slow to collect it: that it has ended counts. */
+static void wait_until_gone(pid_t process) {
+    wait_for_state(process, 'Z');
+}
+
+static void stop(pid_t process) {
+    assert_int_equal(kill(process, SIGSTOP), 0);
+    wait_for_state(process, 'T');
 }
 
 static void a_killed_robot_is_off(void **state) {
@@ -227,7 +236,7 @@ static void a_killed_robot_is_off(void **state) {
 /* While it is stopped nothing happens: so it is the guard, and nobody else. */
 static void it_is_the_guard_that_switches_off(void **state) {
     struct scene *scene = *state;
-    assert_int_equal(kill(scene->guard, SIGSTOP), 0);
+    stop(scene->guard);
     assert_int_equal(order(scene, 'd'), 'd');
     assert_int_equal(kill(scene->robot, SIGKILL), 0);
     assert_int_equal(waitpid(scene->robot, NULL, 0), scene->robot);
@@ -246,7 +255,11 @@ static void a_robot_that_hangs_is_off_and_may_go_on(void **state) {
     while (order(scene, 'o') != 'y')
         assert_true(clock_now_ns() < end_ns);
     assert_int_equal(order(scene, 'a'), 'y');
+    /* The same power again is a pulse again; looked at while the guard cannot be too quick. */
+    stop(scene->guard);
     assert_int_equal(order(scene, 'd'), 'd');
+    assert_int_equal(duty(scene), 500);
+    assert_int_equal(kill(scene->guard, SIGCONT), 0);
     wait_for_off(scene);
 }
 
