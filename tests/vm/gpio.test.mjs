@@ -16,6 +16,9 @@ const MACHINES = join(ROOT, "build/vm");
 const MODULE = join(MACHINES, "gpio-sim", ARCH, "gpio-sim.ko");
 const LACKING = existsSync(MODULE) ? undefined : `there is no gpio-sim for its kernel (scripts/gpio-sim ${ARCH})`;
 
+const FIFO = 1;
+const THROTTLE = "/proc/sys/kernel/sched_rt_runtime_us";
+
 /** Motors on the lines 0 to 8: forward, backward, PWM. */
 const MOTORS = [60, 180, 300].map((bearing, i) => `[motor ${bearing}]
 forward = ${3 * i}
@@ -37,7 +40,9 @@ function moduleOf(name) {
   return readFileSync(join(MACHINES, ARCH, "lib/modules", kernel, name));
 }
 
+const BUILT = join(ROOT, "build", ARCH);
 const FILES = () => new Map([
+  ["lib/spinner.so", readFileSync(join(BUILT, "tests/plugins/spinner.so"))],
   ["lib/gpio-sim.ko", readFileSync(MODULE)],
   ["lib/configfs.ko", moduleOf("kernel/fs/configfs/configfs.ko")],
   ["tmp/switch.ini", Buffer.from(BOARD + MOTORS + SWITCH)],
@@ -61,6 +66,8 @@ ahead() { case $(wheels) in 01??10) ;; *) return 1 ;; esac; }
 turning() { case $(wheels) in 101010 | 010101) ;; *) return 1 ;; esac; }
 seen() { for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $2 ] && return; done; return 1; }
 stands() { was=$(value $1); for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $was ] || return 1; sleep 0.05; done; }
+scheduling() { for one in /proc/$1/task/*; do echo "$(sed 's/.*) //' $one/stat | cut -d ' ' -f 38,39) $(sed -n 's/^Cpus_allowed_list:.//p' $one/status)"; done; }
+sleeps() { for one in /proc/$1/task/*; do [ "$(sed 's/.*) //' $one/stat | cut -d ' ' -f 38)" != $2 ] || sed -n 's/^voluntary_ctxt_switches:.//p' $one/status; done; }
 guards() { ps -o pid,comm | awk '$2 == "omni-guard" { print $1 }'; }
 `;
 
@@ -77,10 +84,10 @@ async function startWorld(t, suite) {
   return machine;
 }
 
-/** Starts a robot and returns its process id there. */
-async function startRobot(machine, config, options = "") {
+/** Starts a robot and returns its process id there. `before`: what stands before its name. */
+async function startRobot(machine, config, options = "", before = "") {
   await machine.must("rm -f /dev/shm/omni.robot"); // so that every tick that is found there is this one's
-  return machine.start("robot", `omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`);
+  return machine.start("robot", `${before} omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`);
 }
 
 /** Does something that ends the robot, and waits for it; returns the exit code that the shell sees. */
@@ -190,6 +197,31 @@ const SUBTESTS = {
     await end(machine, pid);
   },
 
+  async "--realtime: guard before software PWM before loop before sensors; the loop alone is kept on one CPU"(machine) {
+    const pid = await startRobot(machine, "switch", "--realtime");
+    await machine.until("ahead");
+    const [loop, ...others] = (await machine.must(`scheduling ${pid}`)).trim().split("\n");
+    assert.equal(loop, `48 ${FIFO} 1`, "the last of its two CPUs");
+    assert.deepEqual(others.sort(), [`40 ${FIFO} 0-1`, `49 ${FIFO} 0-1`]);
+    assert.equal((await machine.must("scheduling $(guards)")).trim(), `50 ${FIFO} 0-1`);
+    await end(machine, pid);
+  },
+
+  async "a real-time loop that never sleeps again, on the only CPU for all of them: off"(machine) {
+    await machine.must(`echo -1 >${THROTTLE}`); // it would be stopped for 50 ms of every second
+    const pid = await startRobot(machine, "switch", "--realtime", "LD_PRELOAD=/lib/spinner.so taskset 2");
+    await machine.until("ahead");
+    assert.doesNotMatch(await machine.must(`scheduling ${pid}; scheduling $(guards)`), / (?!1$)\S+$/m, "all on CPU 1");
+    await machine.must(`kill -USR1 ${pid}`);
+    await machine.until("off");
+    const [spins, pulses] = [`$(sleeps ${pid} 48)`, `$(sleeps ${pid} 49)`];
+    await machine.must(`slept=${spins}; pulsed=${pulses}; [ $(scheduling ${pid} | head -n 1 | cut -d ' ' -f 1) = 48 ]`);
+    await machine.until(`[ ${pulses} -gt $((pulsed + 10)) ]`); // the software PWM goes on, with nothing to do
+    await machine.must(`[ ${spins} = $slept ] && grep -q '^State:.R' /proc/${pid}/status && stays_off`);
+    assert.ok((await endBy(machine, pid, `kill -KILL ${pid}`)) > 128);
+    await machine.until('off && [ -z "$(guards)" ]');
+  },
+
   async "emergency stop: off at once, and until the robot starts anew"(machine) {
     let pid = await startRobot(machine, "switch");
     await machine.until("ahead");
@@ -271,7 +303,8 @@ for (const [generation, suite] of Object.entries(GENERATIONS)) {
           await part(machine);
         } finally {
           // Whatever failed is not the next one's trouble.
-          if (machine.isRunning) await machine.run("for one in $(pidof omni-robot gpio_world); do kill -9 $one; wait $one; done; pull 20 up; pull 12 up; pull 11 down");
+          const end = "for one in $(pidof omni-robot gpio_world); do kill -9 $one; wait $one; done";
+          if (machine.isRunning) await machine.run(`${end}; pull 20 up; pull 12 up; pull 11 down; echo 950000 >${THROTTLE}`);
         }
       });
     }
