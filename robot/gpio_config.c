@@ -440,16 +440,36 @@ static int check_lines(const struct reading *reading, struct omni_problem *probl
     return 0;
 }
 
+/* What is in /sys/class/pwm is a link to what is in /sys/devices: one chip may have two names. */
+static bool is_same_chip(const char *one, const char *other) {
+    struct stat first;
+    struct stat second;
+    if (strcmp(one, other) == 0)
+        return true;
+    return stat(one, &first) == 0 && stat(other, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+static bool is_same_channel(const struct gpio_config_pwm *one,
+                            const struct gpio_config_pwm *other) {
+    return one->chip[0] != '\0' && other->chip[0] != '\0' && one->channel == other->channel &&
+           is_same_chip(one->chip, other->chip);
+}
+
 static int check_channels(const struct reading *reading, struct omni_problem *problem) {
     const struct gpio_config_motor *motors = reading->config.motors;
     for (int i = 0; i < DRIVE_WHEELS; i++) {
         const struct gpio_config_pwm *one = &motors[i].pwm;
         for (int j = 0; j < i; j++) {
-            const struct gpio_config_pwm *other = &motors[j].pwm;
-            if (one->chip[0] != '\0' && strcmp(one->chip, other->chip) == 0 &&
-                one->channel == other->channel)
+            const char *other = motors[j].pwm.chip;
+            if (!is_same_channel(one, &motors[j].pwm))
+                continue;
+            if (strcmp(one->chip, other) == 0)
                 return complain(problem, -EINVAL, "%.100s: two motors have the PWM %.80s:%u",
                                 reading->name, one->chip, one->channel);
+            return complain(problem, -EINVAL,
+                            "%.60s: two motors have one PWM, for %.70s is %.70s: channel %u",
+                            reading->name, one->chip, other, one->channel);
         }
     }
     return 0;

@@ -160,6 +160,53 @@ static void what_makes_no_sense_is_refused_with_its_place(void **state) {
     }
 }
 
+/* As the kernel has a chip in /sys/devices, and a link to it in /sys/class/pwm. */
+static void a_channel_by_two_names_is_one_channel(void **state) {
+    (void)state;
+    static const struct {
+        const char *first;
+        const char *second;
+        unsigned channel; /* of the second motor; the first one's is 1 */
+        int error;
+    } cases[] = {
+        {"chip", "link", 1, -EINVAL}, {"link", "chip", 1, -EINVAL}, {"chip", "./chip", 1, -EINVAL},
+        {"chip", "link", 0, 0},       {"chip", "missing", 1, 0},    {"chip", "other", 1, 0},
+    };
+    char place[] = "/tmp/omni-chips-XXXXXX";
+    char path[3][64];
+    assert_non_null(mkdtemp(place));
+    static const char *const names[] = {"chip", "other", "link"};
+    for (size_t i = 0; i < 3; i++)
+        (void)snprintf(path[i], sizeof path[i], "%s/%s", place, names[i]);
+    assert_int_equal(mkdir(path[0], 0700), 0);
+    assert_int_equal(mkdir(path[1], 0700), 0);
+    assert_int_equal(symlink("chip", path[2]), 0);
+    int errors[sizeof cases / sizeof cases[0]];
+    struct omni_problem problem;
+    struct omni_problem first = {""};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        struct gpio_config config;
+        (void)snprintf(text, sizeof text,
+                       BOARD "[motor 60]\nforward = 0\nbackward = 1\npwm = %s/%s:1\n"
+                             "[motor 180]\nforward = 3\nbackward = 4\npwm = 5\n"
+                             "[motor 300]\nforward = 6\nbackward = 7\npwm = %s/%s:%u\n" AHEAD,
+                       place, cases[i].first, place, cases[i].second, cases[i].channel);
+        errors[i] = read_text(&config, text, i == 0 ? &first : &problem);
+    }
+    (void)unlink(path[2]);
+    (void)rmdir(path[1]);
+    (void)rmdir(path[0]);
+    (void)rmdir(place);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (errors[i] != cases[i].error)
+            fail_msg("%s:1 and %s:%u: %d", cases[i].first, cases[i].second, cases[i].channel,
+                     errors[i]);
+    assert_non_null(strstr(first.text, "two motors have one PWM"));
+    assert_non_null(strstr(first.text, path[0]));
+    assert_non_null(strstr(first.text, path[2]));
+}
+
 static void a_line_that_is_too_long_is_refused(void **state) {
     (void)state;
     char text[1024] = BOARD MOTORS AHEAD ";";
@@ -456,6 +503,7 @@ int main(void) {
         cmocka_unit_test(what_is_left_out_has_a_default),
         cmocka_unit_test(everything_can_be_said),
         cmocka_unit_test(what_makes_no_sense_is_refused_with_its_place),
+        cmocka_unit_test(a_channel_by_two_names_is_one_channel),
         cmocka_unit_test(a_line_that_is_too_long_is_refused),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named),
         cmocka_unit_test(what_is_no_text_is_refused),
