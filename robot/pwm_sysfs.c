@@ -45,6 +45,19 @@ static int open_soon(const char *path) {
     }
 }
 
+static bool is_there_soon(const char *folder) {
+    struct stat status;
+    uint64_t give_up_ns = clock_now_ns() + PATIENCE_NS;
+    while (stat(folder, &status) < 0) {
+        if (clock_now_ns() > give_up_ns)
+            return false;
+        (void)clock_sleep_until(clock_now_ns() + LOOK_NS);
+    }
+    return true;
+}
+
+/* Busy is a channel that somebody else was quicker to export: then it is about to be there. Or one
+ * that a driver of the kernel's has: then it never is. */
 static int export_channel(const char *chip, const char *folder, unsigned channel) {
     struct stat status;
     char path[PATH_MAX];
@@ -52,7 +65,7 @@ static int export_channel(const char *chip, const char *folder, unsigned channel
         return 0;
     (void)snprintf(path, sizeof path, "%s/export", chip);
     int error = write_file(path, channel);
-    return error == -EBUSY ? 0 : error; /* somebody else was quicker */
+    return error == -EBUSY && is_there_soon(folder) ? 0 : error;
 }
 
 /* Where it is turned round, a pulse of length 0 is full power. */
@@ -118,6 +131,8 @@ static const char *hint(int error) {
                "dtoverlay=pwm-2chan in config.txt";
     if (error == -EACCES)
         return "; may this user? On a Raspberry Pi: sudo usermod -aG gpio USER, and log in again";
+    if (error == -EBUSY)
+        return "; another driver or program holds it: sudo cat /sys/kernel/debug/pwm tells which";
     return error == -ENOTSUP ? "; its file polarity says inversed" : "";
 }
 

@@ -59,6 +59,44 @@ static int remove_chip(void **state) {
     return rmdir(*state);
 }
 
+/* ---- a chip whose channel is another's ---- */
+
+enum busy { FREE, ANOTHERS, JUST_EXPORTED };
+static enum busy busy;
+static const char *busy_chip;
+
+static bool is_export(int file) {
+    char link[64];
+    char path[128] = "";
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    return length > 7 && strcmp(path + length - 7, "/export") == 0;
+}
+
+/* Instead of the C library's: no plain file refuses what the kernel's would. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the library's are its own. */
+ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
+    if (busy == FREE || !is_export(file))
+        return lseek(file, offset, SEEK_SET) < 0 ? -1 : write(file, bytes, count);
+    char hidden[128];
+    char path[128];
+    path_of(hidden, busy_chip, "hidden");
+    path_of(path, busy_chip, "pwm1");
+    if (busy == JUST_EXPORTED)
+        assert_int_equal(rename(hidden, path), 0);
+    errno = EBUSY;
+    return -1;
+}
+
+static void hide_channel(const char *chip, bool hides) {
+    char hidden[128];
+    char path[128];
+    path_of(hidden, chip, "hidden");
+    path_of(path, chip, "pwm1");
+    assert_int_equal(hides ? rename(path, hidden) : rename(hidden, path), 0);
+    busy_chip = chip;
+}
+
 /* The first line of a file: a shorter number leaves the rest of a longer one behind it, where the
  * kernel's file would not. */
 static long number_in(const char *chip, const char *name) {
@@ -126,6 +164,30 @@ static void a_channel_that_is_turned_round_is_not_touched(void **state) {
     assert_int_equal(status.st_size, 0);
 }
 
+static void a_channel_that_is_anothers_is_not_called_missing(void **state) {
+    struct pwm_sysfs pwm;
+    struct omni_problem problem = {""};
+    hide_channel(*state, true);
+    busy = ANOTHERS;
+    int error = pwm_sysfs_open(&pwm, *state, 1, 20000, &problem);
+    busy = FREE;
+    hide_channel(*state, false);
+    assert_int_equal(error, -EBUSY);
+    assert_non_null(strstr(problem.text, "another driver or program holds it"));
+    assert_null(strstr(problem.text, "dtoverlay"));
+}
+
+static void a_channel_that_another_exports_meanwhile_is_taken(void **state) {
+    struct pwm_sysfs pwm;
+    hide_channel(*state, true);
+    busy = JUST_EXPORTED;
+    int error = pwm_sysfs_open(&pwm, *state, 1, 20000, NULL);
+    busy = FREE;
+    assert_int_equal(error, 0);
+    assert_int_equal(number_in(*state, "pwm1/enable"), 1);
+    pwm_sysfs_close(&pwm);
+}
+
 static void a_chip_that_is_not_there_is_named(void **state) {
     (void)state;
     struct pwm_sysfs pwm;
@@ -157,6 +219,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(each_power_is_written_anew, make_chip, remove_chip),
         cmocka_unit_test_setup_teardown(a_channel_that_is_turned_round_is_not_touched, make_chip,
                                         remove_chip),
+        cmocka_unit_test_setup_teardown(a_channel_that_is_anothers_is_not_called_missing, make_chip,
+                                        remove_chip),
+        cmocka_unit_test_setup_teardown(a_channel_that_another_exports_meanwhile_is_taken,
+                                        make_chip, remove_chip),
         cmocka_unit_test(a_chip_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
