@@ -17,6 +17,9 @@
 
 #define PATIENCE_NS (20 * CLOCK_NS_A_SECOND)
 #define STALE_NS    (100 * CLOCK_NS_A_MILLISECOND)
+#define PERIOD_NS   (10 * CLOCK_NS_A_MILLISECOND)
+/* No command grows old before the test gives up: what goes off was switched off. */
+#define NEVER_NS (3600 * CLOCK_NS_A_SECOND)
 
 /* forward, backward, PWM of each motor */
 enum { FORWARD, BACKWARD, PWM, LINES = 9 };
@@ -91,7 +94,7 @@ static int clear_world(void **state) {
 }
 
 static int open_motors(void) {
-    struct gpio_config config = {.board.software_pwm_hz = 100};
+    struct gpio_config config = {.board.software_pwm_hz = CLOCK_NS_A_SECOND / PERIOD_NS};
     struct omni_problem problem = {""};
     for (unsigned i = 0; i < DRIVE_WHEELS; i++) {
         struct gpio_config_line *lines[] = {&config.motors[i].forward, &config.motors[i].backward,
@@ -139,6 +142,15 @@ static void wait_for_off(void) {
     }
 }
 
+/* That it is off for now may be between two pulses: for some periods no line may come on. */
+static void stays_off(void) {
+    const unsigned before = world.switched[PWM] + world.switched[3 + PWM] + world.switched[6 + PWM];
+    (void)clock_sleep_until(clock_now_ns() + 5 * PERIOD_NS);
+    assert_int_equal(world.switched[PWM] + world.switched[3 + PWM] + world.switched[6 + PWM],
+                     before);
+    assert_true(pwm_is(false));
+}
+
 static void signs_are_directions(void **state) {
     (void)state;
     assert_int_equal(open_motors(), 0);
@@ -167,7 +179,7 @@ static void each_command_is_written_anew(void **state) {
 static void when_closed_all_is_off(void **state) {
     (void)state;
     assert_int_equal(open_motors(), 0);
-    assert_int_equal(motors_start(&motors, 0, STALE_NS), 0);
+    assert_int_equal(motors_start(&motors, 0, NEVER_NS), 0);
     drive_until_on();
     motors_close(&motors);
     for (int i = 0; i < LINES; i++) {
@@ -179,11 +191,39 @@ static void when_closed_all_is_off(void **state) {
 static void one_that_fails_stops_all(void **state) {
     (void)state;
     assert_int_equal(open_motors(), 0);
-    drive(50, 50, 50);
-    world.broken = 3 + BACKWARD;
+    assert_int_equal(motors_start(&motors, 0, NEVER_NS), 0);
+    drive_until_on();
+    world.broken = 3 + FORWARD;
     struct drive_powers powers = {.wheel = {60, 60, 60}};
     assert_int_equal(motors_drive(&motors, powers, clock_now_ns()), -EIO);
     assert_directions("000000");
+    wait_for_off();
+    stays_off();
+    motors_close(&motors);
+}
+
+/* The pulses end with a command of the same thread that drives. */
+static void switched_off_the_thread_makes_no_pulse(void **state) {
+    (void)state;
+    assert_int_equal(open_motors(), 0);
+    assert_int_equal(motors_start(&motors, 0, NEVER_NS), 0);
+    drive_until_on();
+    motors_off(&motors);
+    assert_directions("000000");
+    wait_for_off();
+    stays_off();
+    motors_close(&motors);
+}
+
+/* As the guard's process is, which has the lines and no thread. */
+static void switched_off_without_a_thread_lines_are_off(void **state) {
+    (void)state;
+    assert_int_equal(open_motors(), 0);
+    for (int i = 0; i < LINES; i++)
+        world.active[i] = true;
+    motors_off(&motors);
+    for (int i = 0; i < LINES; i++)
+        assert_false(world.active[i]);
     motors_close(&motors);
 }
 
@@ -210,10 +250,6 @@ static void old_commands_count_no_more(void **state) {
     assert_int_equal(motors_start(&motors, 0, STALE_NS), 0);
     drive_until_on();
     wait_for_off(); /* which nobody commanded */
-    drive_until_on();
-    motors_off(&motors);
-    assert_directions("000000");
-    wait_for_off();
     motors_close(&motors);
 }
 
@@ -240,6 +276,8 @@ int main(void) {
         cmocka_unit_test_setup(each_command_is_written_anew, clear_world),
         cmocka_unit_test_setup(when_closed_all_is_off, clear_world),
         cmocka_unit_test_setup(one_that_fails_stops_all, clear_world),
+        cmocka_unit_test_setup(switched_off_the_thread_makes_no_pulse, clear_world),
+        cmocka_unit_test_setup(switched_off_without_a_thread_lines_are_off, clear_world),
         cmocka_unit_test_setup(power_is_a_pulse, clear_world),
         cmocka_unit_test_setup(old_commands_count_no_more, clear_world),
         cmocka_unit_test_setup(lines_that_are_about_to_be_free_are_waited_for, clear_world),
