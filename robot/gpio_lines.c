@@ -203,8 +203,8 @@ static struct gpiod_chip *open_by_label(const char *label) {
             found = chip;
         else if (chip != NULL)
             gpiod_chip_close(chip);
-        else if (errno == EACCES)
-            error = EACCES; /* it may be that one */
+        else if (errno == EACCES || errno == EPERM)
+            error = errno; /* it may be that one */
     }
     (void)closedir(devices);
     if (found == NULL)
@@ -235,6 +235,8 @@ static bool has_chips(void) {
 static const char *hint(int error) {
     if (error == -EACCES)
         return "; may this user? Mostly: sudo usermod -aG gpio USER, and log in again";
+    if (error == -EPERM)
+        return "; a service's unit has to say: DeviceAllow=char-gpiochip rw";
     if (error != -ENOENT)
         return "";
     return has_chips() ? "; gpiodetect (of the package gpiod) shows which there are"
