@@ -4,47 +4,24 @@
 // plain files of the same shape here.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { ARCH, BOARD, chipFiles, LACKING, MOTORS, startChip, SWITCH } from "./gpio.mjs";
 import { machineTest, startMachine } from "./machine.mjs";
 
-const ARCH = "aarch64";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const MACHINES = join(ROOT, "build/vm");
-const MODULE = join(MACHINES, "gpio-sim", ARCH, "gpio-sim.ko");
-const LACKING = existsSync(MODULE) ? undefined : `there is no gpio-sim for its kernel (scripts/gpio-sim ${ARCH})`;
-
 const FIFO = 1;
 const THROTTLE = "/proc/sys/kernel/sched_rt_runtime_us";
 
-/** Motors on the lines 0 to 8: forward, backward, PWM. */
-const MOTORS = [60, 180, 300].map((bearing, i) => `[motor ${bearing}]
-forward = ${3 * i}
-backward = ${3 * i + 1}
-pwm = ${3 * i + 2}
-`).join("");
-const BOARD = `[board]
-chip = gpio-sim
-overrun_limit_ms = 400
-emergency_stop = 20 active-low
-heartbeat = 21
-`;
-const SWITCH = "[sensor 0]\nswitch = 12 pull-up active-low\n";
 const ECHO = "[sensor 0]\ntrigger = 10\necho = 11\ntrigger_us = 1000\n";
 const KERNEL_PWM = MOTORS.replace("pwm = 2", "pwm = /tmp/pwm/pwmchip0:1");
-
-function moduleOf(name) {
-  const [kernel] = readdirSync(join(MACHINES, ARCH, "lib/modules"));
-  return readFileSync(join(MACHINES, ARCH, "lib/modules", kernel, name));
-}
 
 const BUILT = join(ROOT, "build", ARCH);
 const FILES = () => new Map([
   ["lib/spinner.so", readFileSync(join(BUILT, "tests/plugins/spinner.so"))],
-  ["lib/gpio-sim.ko", readFileSync(MODULE)],
-  ["lib/configfs.ko", moduleOf("kernel/fs/configfs/configfs.ko")],
+  ...chipFiles(),
   ["tmp/switch.ini", Buffer.from(BOARD + MOTORS + SWITCH)],
   ["tmp/echo.ini", Buffer.from(BOARD + MOTORS + ECHO)],
   ["tmp/pwm.ini", Buffer.from(BOARD + KERNEL_PWM + SWITCH)],
@@ -52,35 +29,11 @@ const FILES = () => new Map([
   ["tmp/beyond.ini", Buffer.from(BOARD + MOTORS + SWITCH.replace("12", "24"))],
 ]);
 
-// Words of shell for the machine. A line that is pulled up is a button that nobody presses; the switch's is pulled up by the
-// robot itself when it starts.
-const WORDS = `
-value() { read -r digit <$CHIP/sim_gpio$1/value; printf %s $digit; }
-values() { for line in "$@"; do value $line; done; }
-pull() { echo pull-$2 >$CHIP/sim_gpio$1/pull; }
-wheels() { values 0 1 3 4 6 7; }
-motors() { values 0 1 2 3 4 5 6 7 8; }
-off() { [ $(motors) = 000000000 ]; }
-stays_off() { for n in 1 2 3 4 5 6 7 8 9 10; do off || return 1; sleep 0.05; done; }
-ahead() { case $(wheels) in 01??10) ;; *) return 1 ;; esac; }
-turning() { case $(wheels) in 101010 | 010101) ;; *) return 1 ;; esac; }
-seen() { for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $2 ] && return; done; return 1; }
-stands() { was=$(value $1); for n in 1 2 3 4 5 6 7 8 9 10; do [ $(value $1) = $was ] || return 1; sleep 0.05; done; }
-scheduling() { for one in /proc/$1/task/*; do echo "$(sed 's/.*) //' $one/stat | cut -d ' ' -f 38,39) $(sed -n 's/^Cpus_allowed_list:.//p' $one/status)"; done; }
-sleeps() { for one in /proc/$1/task/*; do [ "$(sed 's/.*) //' $one/stat | cut -d ' ' -f 38)" != $2 ] || sed -n 's/^voluntary_ctxt_switches:.//p' $one/status; done; }
-guards() { ps -o pid,comm | awk '$2 == "omni-guard" { print $1 }'; }
-`;
-
 async function startWorld(t, suite) {
   const other = `${ARCH}-${suite}`;
   const elsewhere = suite ? { programs: { "omni-robot": `build/${other}/omni-robot` }, sysroots: [`build/sysroot/${other}`] } : {};
   const machine = await startMachine(t, { arch: ARCH, files: FILES(), ...elsewhere });
-  await machine.must("insmod /lib/configfs.ko && insmod /lib/gpio-sim.ko");
-  await machine.must("mount -t configfs none /sys/kernel/config && mkdir -p /sys/kernel/config/gpio-sim/sim/bank");
-  await machine.must("cd /sys/kernel/config/gpio-sim/sim && echo 24 >bank/num_lines && echo gpio-sim >bank/label && echo 1 >live");
-  await machine.must("CHIP=/sys/devices/platform/$(cat dev_name)/$(cat bank/chip_name); cd /");
-  for (const word of WORDS.trim().split("\n")) await machine.must(word);
-  await machine.must("pull 20 up");
+  await startChip(machine);
   return machine;
 }
 

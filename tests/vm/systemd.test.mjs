@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 
 import { AVAHI, BUS } from "../integration/network.mjs";
 import { addPrograms, pack } from "./archive.mjs";
+import { ARCH as PINS, BOARD, chipFiles, LACKING, MOTORS, startChip, SWITCH } from "./gpio.mjs";
 import { librariesOf, machineTest, OWN, startMachine, systemOf } from "./machine.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const BUILT = join(ROOT, "build", OWN);
 const SYSTEM = "/lib/systemd";
-const TOOLS = ["/usr/bin/systemctl", "/usr/bin/journalctl", "/usr/bin/systemd-run"];
+const TOOLS = ["systemctl", "journalctl", "systemd-run"];
 const TARGETS = ["sysinit", "basic", "shutdown", "multi-user", "sockets", "network"].map((name) => `system/${name}.target`);
 const JOURNAL = ["system/systemd-journald.service", "system/systemd-journald.socket", "system/systemd-journald-dev-log.socket"];
 const LIFETIME_S = 240;
@@ -44,29 +44,29 @@ while IFS= read -r line; do
 done
 `;
 
-const CONSOLE_UNIT = `[Unit]
+const consoleUnit = (arch) => `[Unit]
 DefaultDependencies=no
 [Service]
 ExecStart=/bin/busybox sh /usr/console
 StandardInput=tty-force
 StandardOutput=tty
 StandardError=tty
-TTYPath=/dev/${OWN === "aarch64" ? "ttyAMA0" : "ttyS0"}
+TTYPath=/dev/${arch === "aarch64" ? "ttyAMA0" : "ttyS0"}
 `;
 
-const FILES = {
-  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\navahi:x:902:902::/:/bin/false\nomni-relay:x:904:904::/nonexistent:/bin/false\n",
-  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\navahi:x:902:\nnetdev:x:903:\nomni-relay:x:904:\n",
+const filesOf = (arch) => ({
+  "etc/passwd": "root:x:0:0::/:/bin/sh\nomni-robot:x:900:900::/nonexistent:/bin/false\nomni-observer:x:901:901::/nonexistent:/bin/false\navahi:x:902:902::/:/bin/false\nomni-relay:x:905:905::/nonexistent:/bin/false\n",
+  "etc/group": "root:x:0:\naudio:x:29:\nomni-robot:x:900:\nomni-observer:x:901:\navahi:x:902:\nnetdev:x:903:\ngpio:x:904:omni-robot\nomni-relay:x:905:\n",
   "etc/nsswitch.conf": "passwd: files\ngroup: files\n",
   "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
   "etc/os-release": "ID=test\n",
-  "etc/systemd/system/console.service": CONSOLE_UNIT,
+  "etc/systemd/system/console.service": consoleUnit(arch),
   "etc/systemd/system/default.target": "[Unit]\nDefaultDependencies=no\nWants=console.service basic.target systemd-journald.service\n",
   "etc/bus.conf": BUS,
   "etc/avahi.conf": AVAHI,
   "usr/console": CONSOLE,
   init: INIT,
-};
+});
 
 function addFile(files, path, bytes) {
   const names = path.split("/").slice(0, -1);
@@ -74,20 +74,26 @@ function addFile(files, path, bytes) {
   files.set(path, bytes);
 }
 
-/** The first file system: this machine's systemd, its targets, and what `make deploy` would install. */
-function image() {
+const isThere = (file) => existsSync(file);
+/** Where systemd is that runs on that CPU: this machine's own, or the one that was fetched with the kernel. */
+const rootOf = (arch) => (arch === OWN ? "/" : systemOf(arch));
+
+/** The first file system: systemd, its targets, and what `make deploy` would install; with `more` files by path. */
+function image(arch, more = []) {
+  const root = rootOf(arch);
   const files = new Map(["bin", "dev", "lib", "proc", "sys", "tmp"].map((name) => [name, undefined]));
-  for (const [path, text] of Object.entries(FILES)) addFile(files, path, Buffer.from(text));
-  addFile(files, "bin/busybox", readFileSync(join(systemOf(OWN), "bin/busybox")));
-  const folders = librariesOf(OWN);
+  for (const [path, text] of Object.entries(filesOf(arch))) addFile(files, path, Buffer.from(text));
+  addFile(files, "bin/busybox", readFileSync(join(systemOf(arch), "bin/busybox")));
+  const folders = librariesOf(arch);
   const others = new Map();
-  const services = ["systemd", "systemd-journald", "systemd-executor"].map((name) => join(SYSTEM, name)).filter((file) => existsSync(file));
-  const built = ["omni-robot", "omni-observer", "omni-relay", "omni-driver-host"].map((name) => join(BUILT, name));
-  const plugin = folders.map((folder) => join(folder, "libwebsockets-evlib_uv.so")).find((file) => existsSync(file));
-  const client = folders.map((folder) => join(folder, "libavahi-client.so.3")).find((file) => existsSync(file));
-  const announcing = ANNOUNCES && client ? [...DAEMONS, client] : [];
-  addPrograms(others, [...services, ...TOOLS, ...built, plugin, ...announcing], [...folders, ...folders.map((folder) => join(folder, "systemd"))]);
-  const places = [[SYSTEM, services], ["/usr/bin", TOOLS], ["/usr/local/bin", built], [plugin.replace(/\/[^/]*$/, ""), [plugin]]];
+  const services = ["systemd", "systemd-journald", "systemd-executor"].map((name) => join(root, SYSTEM, name)).filter(isThere);
+  const tools = TOOLS.map((name) => ["usr/bin", "bin"].map((folder) => join(root, folder, name)).find(isThere));
+  const built = ["omni-robot", "omni-observer", "omni-relay", "omni-driver-host"].map((name) => join(ROOT, "build", arch, name));
+  const plugin = folders.map((folder) => join(folder, "libwebsockets-evlib_uv.so")).find(isThere);
+  const client = folders.map((folder) => join(folder, "libavahi-client.so.3")).find(isThere);
+  const announcing = arch === OWN && ANNOUNCES && client ? [...DAEMONS, client] : [];
+  addPrograms(others, [...services, ...tools, ...built, plugin, ...announcing], [...folders, ...folders.map((folder) => join(folder, "systemd"))]);
+  const places = [[SYSTEM, services], ["/usr/bin", tools], ["/usr/local/bin", built], [/(\/usr)?\/lib[^/]*(\/[^/]+)?(?=\/[^/]+$)/.exec(plugin)[0], [plugin]]];
   if (announcing.length > 0) {
     places.push(["/usr/bin", DAEMONS], ["/lib", [client]]);
     addFile(files, POLICY.slice(1), readFileSync(POLICY));
@@ -95,10 +101,11 @@ function image() {
   for (const [place, programs] of places)
     for (const program of programs) addFile(files, join(place, program.replace(/.*\//, "")).slice(1), readFileSync(program));
   for (const [path, bytes] of others) if (path.startsWith("lib")) bytes === undefined ? files.set(path, bytes) : addFile(files, path, bytes);
-  addFile(files, "usr/local/lib/recorder.so", readFileSync(join(BUILT, "tests/drivers/recorder.so")));
-  for (const unit of [...TARGETS, ...JOURNAL]) addFile(files, join(SYSTEM, unit).slice(1), readFileSync(join(SYSTEM, unit)));
+  addFile(files, "usr/local/lib/recorder.so", readFileSync(join(ROOT, "build", arch, "tests/drivers/recorder.so")));
+  for (const unit of [...TARGETS, ...JOURNAL]) addFile(files, join(SYSTEM, unit).slice(1), readFileSync(join(root, SYSTEM, unit)));
   const units = join(ROOT, "packaging/systemd");
   for (const name of readdirSync(units).filter((one) => /\.(service|socket)$/.test(one))) addFile(files, `etc/systemd/system/${name}`, readFileSync(join(units, name)));
+  for (const [path, bytes] of more) addFile(files, path, Buffer.from(bytes));
   return pack(files);
 }
 
@@ -106,7 +113,7 @@ const PROCESS = "Name|Cap|NoNewPrivs|Seccomp:";
 
 machineTest("systemd as the first process runs the units as they are", [OWN], async (t) => {
   if (!existsSync(join(SYSTEM, "systemd"))) return t.skip("there is no systemd to start (scripts/deps test)");
-  const machine = await startMachine(t, { image: image() });
+  const machine = await startMachine(t, { image: image(OWN) });
   const show = async (unit, property) => (await machine.must(`systemctl show -P ${property} ${unit}`)).trim();
   const idOf = (unit) => show(unit, "MainPID");
   const source = "wget -q -O - http://127.0.0.1:8080/api/sources";
@@ -232,3 +239,68 @@ machineTest("systemd as the first process runs the units as they are", [OWN], as
   });
   return undefined;
 });
+
+/* What udev does on a Raspberry Pi: there is no udev here. */
+const GRANT = "chgrp gpio /dev/gpiochip* && chmod 660 /dev/gpiochip*";
+const DROP_IN = "/run/systemd/system/omni-robot.service.d";
+const CONFIG = "OPTIONS='--realtime --board gpio --board-config /etc/omniscient/robot.ini'\n";
+
+machineTest("systemd runs the unit with real pins: what it may is enough, and no more", [PINS], async (t) => {
+  if (!isThere(join(rootOf(PINS), SYSTEM, "systemd"))) return t.skip(`there is no systemd for ${PINS} (scripts/guest ${PINS})`);
+  const files = [...chipFiles(), ["etc/omniscient/robot.ini", BOARD + MOTORS + SWITCH], ["etc/omniscient/robot.conf", CONFIG]];
+  const machine = await startMachine(t, { arch: PINS, image: image(PINS, files) });
+  await startChip(machine);
+  const idOf = async () => (await machine.must("systemctl show -P MainPID omni-robot")).trim();
+  const start = async (verb = "start") => {
+    const { code, text } = await machine.run(`systemctl ${verb} omni-robot || { journalctl -u omni-robot -n 20; false; }`);
+    assert.equal(code, 0, text);
+  };
+  /** With a setting of its own: it is refused once, for that reason. */
+  const fails = async (setting, reason) => {
+    await machine.must(`mkdir -p ${DROP_IN}; printf '[Service]\\nRestart=no\\n${setting}\\n' >${DROP_IN}/test.conf; systemctl daemon-reload`);
+    assert.notEqual((await machine.run("systemctl start omni-robot")).code, 0);
+    await machine.until(`journalctl -q -o cat -u omni-robot | grep -q 'GPIO chip gpio-sim: ${reason}'`);
+    await machine.must(`rm ${DROP_IN}/test.conf; systemctl daemon-reload; systemctl reset-failed omni-robot`);
+  };
+
+  await t.test("without the group of the pins it is told what is lacking", async () => {
+    await fails("", "Permission denied");
+    await machine.must(GRANT);
+  });
+
+  await t.test("it drives, as its own user without a capability, in real time, the guard above the loop", async () => {
+    await start();
+    await machine.until("ahead");
+    const [robot, guard] = [await idOf(), "$(guards)"];
+    for (const pid of [robot, guard]) {
+      const status = await machine.must(`cat /proc/${pid}/status`);
+      for (const words of [/^Uid:\s900\s900\s/m, /^Groups:\s.*\b904\b/m, /^CapEff:\s0+$/m]) assert.match(status, words);
+    }
+    const scheduling = (await machine.must(`scheduling ${robot}; scheduling ${guard}`)).trim().split("\n");
+    assert.deepEqual(scheduling.map((line) => line.slice(0, 4)).sort(), ["40 1", "48 1", "49 1", "50 1"], "SCHED_FIFO is 1");
+    assert.match(await machine.must(`cat /proc/${guard}/cgroup`), /omni-robot\.service/);
+  });
+
+  await t.test("killed at full speed its motors are off, then it is started again; stopped they are off", async () => {
+    await machine.must(`kill -KILL ${await idOf()}; until off; do :; done`);
+    await machine.until("ahead");
+    assert.equal((await machine.must("systemctl show -P NRestarts omni-robot")).trim(), "1");
+    await start("stop");
+    await machine.must('off && [ -z "$(guards)" ]');
+  });
+
+  await t.test("a loop that hangs is switched off, ended by the watchdog and started again", async () => {
+    await start();
+    await machine.until("ahead");
+    const robot = await idOf();
+    await machine.must(`kill -STOP ${robot}; until off; do :; done`);
+    await machine.until(`[ "$(systemctl show -P MainPID omni-robot)" != ${robot} ] && ahead`);
+    await start("stop");
+  });
+
+  await t.test("without the unit's device rule there are no pins: so the rule is what grants them", async () => {
+    await fails("DeviceAllow=", "Operation not permitted");
+    await machine.must("off");
+  });
+  return undefined;
+}, LACKING);
