@@ -208,6 +208,17 @@ static enum motor_hold gpio_hold(struct board *board, uint64_t now_ns) {
     return late ? HOLD_OVERRUN : HOLD_NONE;
 }
 
+/* What a tick decided that stood still for too long is not carried out: not where the guard has
+ * switched off since it began, nor where it does so in the midst of it. */
+static int drive(struct board *board, struct drive_powers powers, uint64_t now_ns) {
+    const struct drive_powers none = {.wheel = {0}};
+    bool late = motor_guard_acts(&board->guard);
+    int error = motors_drive(&board->motors, late ? none : powers, now_ns);
+    if (motor_guard_acts(&board->guard))
+        motors_off(&board->motors);
+    return error;
+}
+
 static int gpio_set_motors(struct board *board, struct drive_powers powers) {
     uint64_t now_ns = clock_now_ns();
     if (!motor_guard_is_alive(&board->guard)) {
@@ -219,7 +230,7 @@ static int gpio_set_motors(struct board *board, struct drive_powers powers) {
         board->mourned = true;
         return -ECHILD;
     }
-    int error = motors_drive(&board->motors, powers, now_ns);
+    int error = drive(board, powers, now_ns);
     motor_guard_beat(&board->guard, now_ns);
     board->beat = !board->beat;
     if (error == 0 && board->heartbeat != NULL)

@@ -55,9 +55,10 @@ static void watch(struct motor_guard_shared *shared, struct motors *motors, uint
     while (!robot_ended(life, wait_ns)) {
         if (!beat_is_missing(&shared->beats, limit_ns, &wait_ns))
             continue;
-        motors_off(motors);
+        /* Told first: a loop that has not seen it after driving is switched off after that. */
         offs++;
         mailbox_put(&shared->offs, &offs, (struct omni_time){0});
+        motors_off(motors);
     }
     motors_off(motors);
 }
@@ -194,10 +195,19 @@ void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns) {
     mailbox_put(&guard->shared->beats, &now_ns, (struct omni_time){.monotonic_ns = now_ns});
 }
 
-bool motor_guard_acted(struct motor_guard *guard) {
+static uint64_t newest_offs(const struct motor_guard *guard) {
     uint64_t offs = guard->offs;
     struct omni_time time;
     (void)mailbox_newest(&guard->shared->offs, &offs, &time); /* none yet: it never did */
+    return offs;
+}
+
+bool motor_guard_acts(const struct motor_guard *guard) {
+    return newest_offs(guard) != guard->offs;
+}
+
+bool motor_guard_acted(struct motor_guard *guard) {
+    uint64_t offs = newest_offs(guard);
     bool acted = offs != guard->offs;
     guard->offs = offs;
     return acted;

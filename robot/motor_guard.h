@@ -84,6 +84,10 @@ void motor_guard_beat(struct motor_guard *guard, uint64_t now_ns);
  * the robot believes of its lines is not so. */
 bool motor_guard_acted(struct motor_guard *guard);
 
+/* Whether it has, or is about to; the answer of motor_guard_acted() stays as it is. Asked after
+ * driving it tells a tick that was too late to count, whatever was known when the tick began. */
+bool motor_guard_acts(const struct motor_guard *guard);
+
 /* False where somebody has ended it. */
 bool motor_guard_is_alive(const struct motor_guard *guard);
 
