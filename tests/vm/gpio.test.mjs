@@ -63,7 +63,7 @@ const LINE_REQUEST = /GET_LINEHANDLE|GET_LINEEVENT|V2_GET_LINE_IOCTL/;
 
 /** Runs a robot to its end; returns its exit code, what it said, and all that it asked the GPIO chip for. */
 async function trace(machine, config, options = "") {
-  const asked = `strace -f -qq -o /tmp/asked -e trace=ioctl omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`;
+  const asked = `strace --seccomp-bpf -f -qq -o /tmp/asked -e trace=ioctl omni-robot --board gpio --board-config /tmp/${config}.ini ${options}`;
   const { code, text } = await machine.run(`timeout 60 ${asked} 2>&1`);
   return { code, text, asked: await machine.must("grep -i gpio /tmp/asked; true") };
 }
