@@ -228,28 +228,28 @@ for (const arch of LITTLE)
 /* ---- waiting costs nothing ---- */
 
 const IDLE = 0.001; // of a core: the promise
-const WINDOWS = 5;
+const WINDOWS = 5; // at most
 const WINDOW_MS = 1500;
 
-/** That a program which waits uses next to nothing: in the quietest of some stretches of time, because whatever else runs
- * on this machine empties the caches between two looks, and that is not the program's work. */
+/** That a program which waits uses next to nothing: in one of some stretches of time, because whatever else runs on this
+ * machine empties the caches between two looks, and that is not the program's work. */
 async function assertIdle(t, program) {
   await sleep(500); // the emulator has translated the way into its sleep
   const shares = [];
-  for (let i = 0; i < WINDOWS; i++) {
+  while (shares.length < WINDOWS && !(shares.at(-1) < IDLE)) {
     const [before, start] = [await used(program.pid), process.hrtime.bigint()];
     await sleep(WINDOW_MS);
     shares.push((await used(program.pid) - before) / Number(process.hrtime.bigint() - start));
   }
   assert.ok(program.isRunning, program.stderr);
   t.diagnostic(`${shares.map((share) => (100 * share).toFixed(4)).join(", ")} % of a core`);
-  assert.ok(Math.min(...shares) < IDLE, `${shares} of a core`);
+  assert.ok(shares.at(-1) < IDLE, `${shares} of a core`);
 }
 
 for (const arch of LITTLE)
   test(`a reader on ${arch} that waits uses next to nothing, and is woken by the futex`, options(arch), async (t) => {
     const place = await openPlace(t);
-    const args = ["--ticks", "2", "--period", "16000000", "--certain-wake"];
+    const args = ["--ticks", "2", "--period", "10000000", "--certain-wake"];
     await place.startPublisher({ name: "slow", args });
     const reader = await startReader(place, "slow", arch, "3600");
     await reader.says(/"tick":1,/);
