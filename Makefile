@@ -33,7 +33,9 @@ WERROR   ?= -Werror
 WARNINGS := -Wall -Wextra -Wpedantic $(WERROR) -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wold-style-definition -Wcast-qual -Wcast-align -Wformat=2 -Wundef -Wvla \
             -Wwrite-strings -Wpointer-arith -Wswitch-enum -Wnull-dereference
-CFLAGS   ?= -O2 -g
+# What a sanitizer watches is compiled in half the time with little optimisation, and watched as well; but then the
+# compiler knows too little to say what would be cut short.
+CFLAGS   ?= $(if $(SANITIZE),-O1 -Wno-format-truncation,-O2) -g
 ALL_CFLAGS = -std=c17 $(WARNINGS) $(CFLAGS) $(TARGET_FLAGS) -fPIE -fstack-protector-strong -fno-strict-overflow $(SANITIZE_FLAGS)
 ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DOMNI_VERSION='"$(VERSION)"' -I$(BUILD)/include $(CPPFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(TARGET_FLAGS) $(TARGET_LDFLAGS) $(LDFLAGS) $(SANITIZE_FLAGS)
