@@ -249,7 +249,7 @@ async function assertIdle(t, program) {
 for (const arch of LITTLE)
   test(`a reader on ${arch} that waits uses next to nothing, and is woken by the futex`, options(arch), async (t) => {
     const place = await openPlace(t);
-    const args = ["--ticks", "2", "--period", "10000000", "--certain-wake"];
+    const args = ["--ticks", "2", "--period", "16000000", "--certain-wake"];
     await place.startPublisher({ name: "slow", args });
     const reader = await startReader(place, "slow", arch, "3600");
     await reader.says(/"tick":1,/);
