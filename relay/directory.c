@@ -386,12 +386,11 @@ static int write_watched(struct directory *directory, struct file *file, const c
 }
 
 int directory_write(struct directory *directory, const char *name, const char *text) {
-    struct stat status;
     struct file *file = find_file(directory, name);
     if (file == NULL)
         return -EINVAL;
     return file->begins ? write_watched(directory, file, text)
-                        : file_write(directory->folder, name, text, &status);
+                        : file_write(directory->folder, name, text, NULL);
 }
 
 /* ---- opening and closing ---- */

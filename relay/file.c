@@ -19,35 +19,51 @@ static int open_file(int folder, const char *name) {
     int file = openat(folder, name, how);
     if (file < 0 && errno == ENOENT)
         file = openat(folder, name, how | O_CREAT, FILE_MODE);
-    return file < 0 ? -errno : file;
+    if (file >= 0)
+        return file;
+    return errno == EAGAIN ? -EBUSY : -errno; /* a lease, which is no want of room for sending */
 }
 
-/* The text first, for that is what somebody waits for. A pipe takes nothing at an offset, and no other
- * kind of file was there at the start. */
+/* By another name the file may be somebody's elsewhere, who has put it in the place of ours. */
+static int check_kind(int file, struct stat *status) {
+    if (fstat(file, status) < 0)
+        return -errno;
+    if (!S_ISREG(status->st_mode))
+        return -EINVAL;
+    return status->st_nlink > 1 ? -EMLINK : 0;
+}
+
 static int fill(int file, const char *text) {
-    struct stat status;
+    struct stat before;
     size_t length = strlen(text);
+    int error = check_kind(file, &before);
+    if (error < 0)
+        return error;
     ssize_t count = pwrite(file, text, length, 0);
     if (count < 0)
-        return errno == ESPIPE ? -EINVAL : -errno;
-    if (fstat(file, &status) < 0)
         return -errno;
-    if (!S_ISREG(status.st_mode))
-        return -EINVAL;
     if ((size_t)count < length)
         return -ENOSPC;
-    return status.st_size > (off_t)length && ftruncate(file, (off_t)length) < 0 ? -errno : 0;
+    return before.st_size > (off_t)length && ftruncate(file, (off_t)length) < 0 ? -errno : 0;
 }
 
 int file_write(int folder, const char *name, const char *text, struct stat *status) {
-    *status = (struct stat){.st_ino = 0};
+    if (status != NULL)
+        *status = (struct stat){.st_ino = 0};
     int file = folder >= 0 ? open_file(folder, name) : -ENOENT;
     if (file < 0)
         return file;
     int error = fill(file, text);
-    (void)fstat(file, status);
+    if (status != NULL)
+        (void)fstat(file, status);
     (void)close(file);
     return error;
+}
+
+static int empty(int file) {
+    struct stat status;
+    int error = check_kind(file, &status);
+    return error == 0 && ftruncate(file, 0) < 0 ? -errno : error;
 }
 
 int file_prepare(const char *path, bool is_made, struct omni_problem *problem) {
@@ -56,11 +72,12 @@ int file_prepare(const char *path, bool is_made, struct omni_problem *problem) {
         return complain(problem, -EINVAL, "%.80s is no plain file: remove it", path);
     if (!is_made)
         return 0;
-    int made = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-    if (made < 0)
-        return complain(problem, -errno, "cannot make %.80s: %s", path, strerror(errno));
-    (void)close(made);
-    return 0;
+    int file = open_file(AT_FDCWD, path);
+    int error = file < 0 ? file : empty(file);
+    if (file >= 0)
+        (void)close(file);
+    return error == 0 ? 0
+                      : complain(problem, error, "cannot make %.80s: %s", path, strerror(-error));
 }
 
 int file_make_directories(const char *directory) {

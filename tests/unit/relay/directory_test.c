@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -193,6 +196,75 @@ static void others_directories_and_pipes_are_no_files(void **state) {
     assert_int_equal(symlink("victim", path_of(place, "c")), 0);
     assert_int_equal(directory_write(place->directory, "c", "1"), -ELOOP);
     holds(place, "victim", "safe");
+}
+
+/* A file that the relay may write, and should not: it is only called so here. */
+static void hard_links_to_others_files_are_left_alone(void **state) {
+    struct place *place = *state;
+    char victim[96];
+    struct stat status;
+    (void)snprintf(victim, sizeof victim, "%s/victim", place->folder);
+    int file = open(victim, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(write(file, "safe", 4), 4);
+    (void)close(file);
+    begin(place);
+    assert_int_equal(link(victim, path_of(place, "c")), 0);
+    assert_int_equal(link(victim, path_of(place, "a")), 0);
+    assert_int_equal(directory_write(place->directory, "c", "1"), -EMLINK);
+    assert_int_equal(directory_write(place->directory, "a", "1"), -EMLINK);
+    holds(place, "c", "safe");
+    place->routes.makes_files = true;
+    struct directory *second = NULL;
+    assert_int_equal(directory_open(&second, &place->routes, &place->problem), -EMLINK);
+    assert_int_equal(stat(victim, &status), 0);
+    assert_int_equal(status.st_size, 4);
+    assert_int_equal(unlink(path_of(place, "a")), 0);
+    assert_int_equal(unlink(path_of(place, "c")), 0);
+    assert_int_equal(unlink(victim), 0);
+    assert_int_equal(directory_write(place->directory, "c", "1"), 0);
+}
+
+/* One that says "no space" to whoever writes to it, as he then did. */
+static void devices_are_not_written_to(void **state) {
+    struct place *place = *state;
+    begin(place);
+    if (mknod(path_of(place, "c"), S_IFCHR | 0666, makedev(1, 7)) < 0)
+        skip(); /* needs root */
+    int error = directory_write(place->directory, "c", "1");
+    if (error == -EACCES)
+        skip(); /* no devices in this file system */
+    assert_int_equal(error, -EINVAL);
+}
+
+/* Somebody else's lease on a file is his affair; it must not look like a wait for room to send, which
+ * nobody would end. */
+static void a_lease_is_an_error_like_others(void **state) {
+    struct place *place = *state;
+    int told[2];
+    char byte;
+    begin(place);
+    put(place, "c", "1");
+    assert_int_equal(pipe(told), 0);
+    pid_t holder = fork();
+    if (holder == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)signal(SIGIO, SIG_IGN);
+        int file = open(path_of(place, "c"), O_RDWR);
+        byte = fcntl(file, F_SETLEASE, F_WRLCK) == 0 ? 'y' : 'n';
+        (void)!write(told[1], &byte, 1);
+        (void)pause();
+        _exit(0);
+    }
+    assert_int_equal(read(told[0], &byte, 1), 1);
+    int error = directory_write(place->directory, "c", "2");
+    (void)kill(holder, SIGKILL);
+    (void)waitpid(holder, NULL, 0);
+    (void)close(told[0]);
+    (void)close(told[1]);
+    assert_int_equal(byte, 'y');
+    assert_int_equal(error, -EBUSY);
+    assert_int_equal(directory_write(place->directory, "c", "3"), 0);
+    holds(place, "c", "3");
 }
 
 /* ---- what this program does ---- */
@@ -430,6 +502,9 @@ int main(void) {
         TEST(closing_after_writing_is_an_event),
         TEST(files_may_be_deleted_replaced_and_renamed),
         TEST(others_directories_and_pipes_are_no_files),
+        TEST(hard_links_to_others_files_are_left_alone),
+        TEST(devices_are_not_written_to),
+        TEST(a_lease_is_an_error_like_others),
         TEST(writing_replaces_the_text),
         TEST(own_writing_is_no_event),
         TEST(answering_an_event_with_a_file_of_a_route_is_none),
