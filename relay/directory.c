@@ -19,8 +19,10 @@
 enum {
     CHUNK_BYTES = 64 * 1024, /* read at a time */
     LONGEST_EVENT = sizeof(struct inotify_event) + NAME_MAX + 1,
-    LOOKS = 16,        /* for a directory that comes and goes meanwhile */
-    CHUNKS_AHEAD = 256 /* read before a write, at most: others may be faster than we */
+    LOOKS = 16,                            /* for a directory that comes and goes meanwhile */
+    EVENTS_A_TURN = 256,                   /* then others in the loop have theirs */
+    BACKLOG_BYTES = 16384 * LONGEST_EVENT, /* read ahead and not handled: as the kernel's queue */
+    CHUNKS_AHEAD = 2 * BACKLOG_BYTES / CHUNK_BYTES /* at a time: others may be faster than we */
 };
 
 /* Of the directory itself; of the one above it, which alone tells that it was removed while somebody
@@ -48,7 +50,7 @@ struct directory {
     int inside; /* its watch; -1: it is gone */
     int above;  /* watch of the nearest directory above that there is */
     char *events;
-    size_t at;  /* the first that was not handled */
+    size_t at;  /* the first that was not handled, or is being handled */
     size_t end; /* of what was read */
     size_t capacity;
     bool is_paused;
@@ -117,10 +119,14 @@ static bool has_changed(const struct directory *directory, const struct file *fi
 
 /* ---- reading events ---- */
 
-/* Room for `bytes` more behind what was read. */
+/* Room for `bytes` more behind what was read; what was handled makes room. Moves `at`. */
 static int make_room(struct directory *directory, size_t bytes) {
-    if (directory->at == directory->end)
-        directory->at = directory->end = 0;
+    if (directory->capacity - directory->end >= bytes)
+        return 0;
+    directory->end -= directory->at;
+    if (directory->end > 0)
+        memmove(directory->events, directory->events + directory->at, directory->end);
+    directory->at = 0;
     if (directory->capacity - directory->end >= bytes)
         return 0;
     char *grown = realloc(directory->events, directory->end + bytes);
@@ -154,14 +160,13 @@ static size_t bytes_of(const struct inotify_event *event) {
     return sizeof *event + event->len;
 }
 
-/* As if the file had been closed just now, behind all that was read. */
-static void pretend(struct directory *directory, const char *name) {
+/* As if it had happened just now, behind all that was read. */
+static void pretend(struct directory *directory, uint32_t what, const char *name) {
     size_t length = (strlen(name) + sizeof(int)) / sizeof(int) * sizeof(int);
     if (make_room(directory, sizeof(struct inotify_event) + length) < 0)
         return;
     struct inotify_event *event = event_at(directory, directory->end);
-    *event = (struct inotify_event){
-        .wd = directory->inside, .mask = IN_CLOSE_WRITE, .len = (uint32_t)length};
+    *event = (struct inotify_event){.wd = directory->inside, .mask = what, .len = (uint32_t)length};
     memcpy(event->name, name, strlen(name) + 1);
     directory->end += bytes_of(event);
 }
@@ -169,7 +174,18 @@ static void pretend(struct directory *directory, const char *name) {
 static void look_at_all(struct directory *directory) {
     for (size_t i = 0; i < directory->file_count; i++)
         if (directory->files[i].begins && has_changed(directory, &directory->files[i]))
-            pretend(directory, directory->files[i].name);
+            pretend(directory, IN_CLOSE_WRITE, directory->files[i].name);
+}
+
+/* Reading ahead takes the kernel's bound away, so there is one here; what is lost is made good the same
+ * way. The one that is being handled stays. */
+static void bound_backlog(struct directory *directory) {
+    if (directory->end - directory->at <= BACKLOG_BYTES)
+        return;
+    directory->end = directory->at;
+    if (directory->is_handling)
+        directory->end += bytes_of(event_at(directory, directory->at));
+    pretend(directory, IN_Q_OVERFLOW, "");
 }
 
 /* ---- the directory itself comes and goes ---- */
@@ -306,32 +322,39 @@ static int handle(struct directory *directory, const struct inotify_event *event
     return 0;
 }
 
+static void handle_next(struct directory *directory) {
+    /* What is read or pretended meanwhile may move all events. */
+    alignas(struct inotify_event) char copy[LONGEST_EVENT];
+    size_t bytes = bytes_of(event_at(directory, directory->at));
+    memcpy(copy, directory->events + directory->at, bytes < sizeof copy ? bytes : sizeof copy);
+    if (handle(directory, (const struct inotify_event *)(void *)copy) == -EAGAIN)
+        directory->is_paused = true;
+    else
+        directory->at += bytes;
+}
+
+static void on_rest(uv_idle_t *idle);
+
 static void handle_all(struct directory *directory) {
     directory->is_handling = true;
-    while (directory->at < directory->end && !directory->is_paused) {
-        size_t at = directory->at;
-        /* What is read or pretended meanwhile may move all events. */
-        alignas(struct inotify_event) char copy[LONGEST_EVENT];
-        size_t bytes = bytes_of(event_at(directory, at));
-        memcpy(copy, directory->events + at, bytes < sizeof copy ? bytes : sizeof copy);
-        if (handle(directory, (const struct inotify_event *)(void *)copy) == -EAGAIN)
-            directory->is_paused = true;
-        else
-            directory->at = at + bytes;
-    }
-    if (directory->at == directory->end && directory->is_empty)
-        directory->emptied = directory->asked;
+    for (int i = 0; i < EVENTS_A_TURN && directory->at < directory->end && !directory->is_paused;
+         i++)
+        handle_next(directory);
     directory->is_handling = false;
+    if (directory->is_paused)
+        (void)uv_poll_stop(&directory->poll);
+    else if (directory->at < directory->end)
+        (void)uv_idle_start(&directory->rest, on_rest);
+    else if (directory->is_empty)
+        directory->emptied = directory->asked;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
     struct directory *directory = poll->data;
     (void)status;
     (void)events;
-    if (read_events(directory) > 0)
+    if (directory->at < directory->end || read_events(directory) > 0)
         handle_all(directory);
-    if (directory->is_paused)
-        (void)uv_poll_stop(&directory->poll);
 }
 
 static void on_rest(uv_idle_t *idle) {
@@ -339,17 +362,14 @@ static void on_rest(uv_idle_t *idle) {
     (void)uv_idle_stop(idle);
     if (!directory->is_paused)
         handle_all(directory);
-    if (directory->is_paused)
-        (void)uv_poll_stop(&directory->poll);
 }
 
 void directory_resume(struct directory *directory) {
     if (!directory->is_paused)
         return;
     directory->is_paused = false;
+    (void)uv_poll_start(&directory->poll, UV_READABLE, on_readable);
     handle_all(directory);
-    if (!directory->is_paused)
-        (void)uv_poll_start(&directory->poll, UV_READABLE, on_readable);
 }
 
 /* ---- writing ---- */
@@ -372,14 +392,15 @@ static int write_watched(struct directory *directory, struct file *file, const c
     struct stat status;
     for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
         continue;
-    size_t from = directory->end;
+    size_t ahead = directory->end - directory->at;
     int error = file_write(directory->folder, file->name, text, &status);
     for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
         continue;
     if (status.st_ino != 0) {
         note(file, &status);
-        strike_out(directory, from, file->name);
+        strike_out(directory, directory->at + ahead, file->name);
     }
+    bound_backlog(directory);
     if (!directory->is_handling && directory->at < directory->end)
         (void)uv_idle_start(&directory->rest, on_rest);
     return error;

@@ -38,7 +38,23 @@ struct place {
     unsigned overflows;
     unsigned refusals;  /* so many events are answered with -EAGAIN */
     const char *answer; /* each event is answered by writing this file */
+    unsigned flood;     /* and so many times others write b meanwhile */
 };
+
+static const char *path_of(const struct place *place, const char *name) {
+    static char paths[2][128];
+    static int turn;
+    turn = !turn;
+    (void)snprintf(paths[turn], sizeof paths[turn], "%s/in/%s", place->folder, name);
+    return paths[turn];
+}
+
+static void put(const struct place *place, const char *name, const char *text) {
+    int file = open(path_of(place, name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    (void)close(file);
+}
 
 static int on_written(void *context, const char *name) {
     struct place *place = context;
@@ -51,7 +67,11 @@ static int on_written(void *context, const char *name) {
         memmove(place->seen, place->seen + 1, length--);
     place->seen[length] = name[0];
     place->seen[length + 1] = '\0';
-    place->count++;
+    assert_in_range(++place->count, 1, 100000);
+    for (unsigned i = 0; i < place->flood; i++) {
+        put(place, "z", "1");
+        put(place, "b", "1");
+    }
     if (place->answer != NULL)
         assert_int_equal(directory_write(place->directory, place->answer, "answer"), 0);
     return 0;
@@ -75,21 +95,6 @@ static const char *seen(struct place *place) {
     memcpy(last, place->seen, sizeof last);
     place->seen[0] = '\0';
     return last;
-}
-
-static const char *path_of(const struct place *place, const char *name) {
-    static char paths[2][128];
-    static int turn;
-    turn = !turn;
-    (void)snprintf(paths[turn], sizeof paths[turn], "%s/in/%s", place->folder, name);
-    return paths[turn];
-}
-
-static void put(const struct place *place, const char *name, const char *text) {
-    int file = open(path_of(place, name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(file >= 0);
-    assert_int_equal(write(file, text, strlen(text)), strlen(text));
-    (void)close(file);
 }
 
 static void holds(const struct place *place, const char *name, const char *text) {
@@ -400,6 +405,32 @@ static void looking_finds_no_own_writing(void **state) {
     assert_int_equal(place->overflows, 1);
 }
 
+/* Others write faster than this program answers; that it reads ahead must keep it neither from its
+ * other work (each turn of the loop ends) nor need ever more memory. */
+static void a_flood_is_bounded_and_others_have_their_turn(void **state) {
+    struct place *place = *state;
+    begin(place);
+    place->answer = "a";
+    place->flood = 100;
+    put(place, "b", "1");
+    for (int turn = 0; turn < 1000 && place->overflows == 0; turn++) {
+        unsigned before = place->count;
+        (void)uv_run(&place->loop, UV_RUN_NOWAIT);
+        assert_in_range(place->count - before, 1, 256);
+    }
+    assert_int_equal(place->overflows, 1);
+    place->flood = 0;
+    for (unsigned before = place->count + 1; before != place->count;) {
+        before = place->count;
+        settle(place);
+    }
+    (void)seen(place);
+    put(place, "b", "2");
+    assert_string_equal(seen(place), "b");
+    put(place, "a", "2");
+    assert_string_equal(seen(place), "a");
+}
+
 static void a_directory_that_comes_back_is_watched_again(void **state) {
     struct place *place = *state;
     char outer[96];
@@ -512,6 +543,7 @@ int main(void) {
         TEST(events_wait_while_nobody_takes_them),
         TEST(lost_events_are_made_good_by_looking),
         TEST(looking_finds_no_own_writing),
+        TEST(a_flood_is_bounded_and_others_have_their_turn),
         TEST(a_directory_that_comes_back_is_watched_again),
         TEST(a_directory_that_goes_while_events_are_lost_is_missed),
         TEST(all_directories_above_may_go_and_come),
