@@ -27,7 +27,7 @@ enum {
 
 /* Of the directory itself; of the one above it, which alone tells that it was removed while somebody
  * has it open, as this program does; and of whatever is above while it is not there. */
-#define EVENTS_INSIDE (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR)
+#define EVENTS_INSIDE (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW)
 #define EVENTS_BESIDE (IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
 #define EVENTS_ABOVE                                                                               \
     (EVENTS_BESIDE | IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -45,6 +45,7 @@ struct file {
 struct directory {
     const struct routes *routes;
     struct directory_listener listener;
+    char path[PATH_MAX]; /* without symbolic links, as it was at the start */
     int watcher;
     int folder; /* the directory; from there to a file is a short way. -1: it is gone */
     int inside; /* its watch; -1: it is gone */
@@ -60,6 +61,7 @@ struct directory {
     struct file files[2 * ROUTES_MAX];
     size_t file_count;
     bool is_handling;
+    bool was_told; /* why it cannot be watched although it is there */
     unsigned handles;
     uv_poll_t poll;
     uv_idle_t rest; /* runs while events were read, but not in their turn */
@@ -206,10 +208,10 @@ static void let_go(struct directory *directory) {
 /* Where both are not of the same directory, one took the other's place in between, and the watch above
  * has that to tell. */
 static int take_hold(struct directory *directory) {
-    const char *path = directory->routes->directory;
-    directory->inside = inotify_add_watch(directory->watcher, path, EVENTS_INSIDE);
-    directory->folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory->inside >= 0 && directory->folder >= 0)
+    directory->inside = inotify_add_watch(directory->watcher, directory->path, EVENTS_INSIDE);
+    if (directory->inside >= 0)
+        directory->folder = open(directory->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory->folder >= 0)
         return 0;
     int error = -errno;
     let_go(directory);
@@ -220,9 +222,8 @@ static int take_hold(struct directory *directory) {
 static bool is_in_place(const struct directory *directory) {
     struct stat held;
     struct stat named;
-    return fstat(directory->folder, &held) == 0 &&
-           stat(directory->routes->directory, &named) == 0 && held.st_ino == named.st_ino &&
-           held.st_dev == named.st_dev;
+    return fstat(directory->folder, &held) == 0 && lstat(directory->path, &named) == 0 &&
+           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
 /* Shortens the path by its last part. False where nothing is left. */
@@ -237,7 +238,7 @@ static bool go_up(char *path) {
 /* Watches the nearest directory above that there is. `path` becomes its path, `missing` that of what
  * is to be in it. */
 static void watch_above(struct directory *directory, char path[PATH_MAX], char missing[PATH_MAX]) {
-    (void)snprintf(path, PATH_MAX, "%s", directory->routes->directory);
+    memcpy(path, directory->path, PATH_MAX);
     do
         memcpy(missing, path, PATH_MAX);
     while (go_up(path) &&
@@ -264,18 +265,43 @@ static int attach(struct directory *directory) {
     return error;
 }
 
-static void find_again(struct directory *directory) {
-    if (attach(directory) < 0)
+/* What to type where the kernel's limits are in the way. */
+static const char *hint(int error) {
+    switch (error) {
+    case -EMFILE:
+        return "; raise fs.inotify.max_user_instances with sysctl, or ulimit -n";
+    case -ENOSPC:
+        return "; raise fs.inotify.max_user_watches with sysctl";
+    default:
+        return "";
+    }
+}
+
+/* That it is missing was told when it went. */
+static void tell_why_not(struct directory *directory, int error) {
+    if (error == -ENOENT || error == -ENOTDIR || directory->was_told)
         return;
+    directory->was_told = true;
+    say(SAY_WARNING, "Directory %s is there, but cannot be watched: %s%s.", directory->path,
+        strerror(-error), hint(error));
+}
+
+static void find_again(struct directory *directory) {
+    int error = attach(directory);
+    if (error < 0) {
+        tell_why_not(directory, error);
+        return;
+    }
+    directory->was_told = false;
     /* At once: what happens from now on is an event already. */
     look_at_all(directory);
-    say(SAY_INFO, "Directory %s is back.", directory->routes->directory);
+    say(SAY_INFO, "Directory %s is back.", directory->path);
 }
 
 static void on_gone(struct directory *directory) {
     let_go(directory);
     say(SAY_WARNING, "Directory %s is gone: its files lead to nothing until it is back.",
-        directory->routes->directory);
+        directory->path);
     find_again(directory);
 }
 
@@ -296,7 +322,7 @@ static int handle_inside(struct directory *directory, const struct inotify_event
 }
 
 static void handle_above(struct directory *directory, const struct inotify_event *event) {
-    const char *name = strrchr(directory->routes->directory, '/') + 1;
+    const char *name = strrchr(directory->path, '/') + 1;
     if (directory->inside < 0)
         find_again(directory);
     else if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0 && event->len > 0 &&
@@ -443,18 +469,25 @@ static int prepare(const struct routes *routes, struct omni_problem *problem) {
     return error;
 }
 
+static int complain_of_watching(const struct routes *routes, int error,
+                                struct omni_problem *problem) {
+    return complain(problem, error, "%.80s: %s: cannot watch the directory %.80s: %s%s",
+                    routes->origin, routes->directory_place, routes->directory, strerror(-error),
+                    hint(error));
+}
+
+/* Links, "." and ".." are resolved once: where they lead to another directory later, nobody would be told
+ * of it, and whoever may change them could make this program write elsewhere. */
 static int begin_to_watch(struct directory *directory, struct omni_problem *problem) {
     const struct routes *routes = directory->routes;
+    if (realpath(routes->directory, directory->path) == NULL)
+        return complain_of_watching(routes, -errno, problem);
     directory->watcher = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (directory->watcher < 0)
-        return complain(problem, -errno, "cannot watch files: %s%s", strerror(errno),
-                        errno == EMFILE ? "; raise fs.inotify.max_user_instances with sysctl" : "");
+        return complain_of_watching(routes, -errno, problem);
     (void)clock_gettime(CLOCK_REALTIME_COARSE, &directory->emptied);
     int error = attach(directory);
-    return error == 0 ? 0
-                      : complain(problem, error, "%.80s: %s: cannot watch the directory %.80s: %s",
-                                 routes->origin, routes->directory_place, routes->directory,
-                                 strerror(-error));
+    return error == 0 ? 0 : complain_of_watching(routes, error, problem);
 }
 
 int directory_open(struct directory **directory, const struct routes *routes,

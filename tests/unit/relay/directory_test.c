@@ -3,6 +3,7 @@
  * already. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -181,6 +182,16 @@ static void files_may_be_deleted_replaced_and_renamed(void **state) {
     assert_int_equal(rename(path_of(place, "z"), path_of(place, "a")), 0);
     assert_string_equal(seen(place), "a");
     put(place, "a", "5");
+    assert_string_equal(seen(place), "a");
+}
+
+static void a_hard_link_is_an_event_once_it_is_closed(void **state) {
+    struct place *place = *state;
+    begin(place);
+    put(place, "z", "1");
+    assert_int_equal(link(path_of(place, "z"), path_of(place, "a")), 0);
+    assert_string_equal(seen(place), "");
+    put(place, "a", "2");
     assert_string_equal(seen(place), "a");
 }
 
@@ -474,6 +485,114 @@ static void a_directory_that_goes_while_events_are_lost_is_missed(void **state) 
     assert_int_equal(place->overflows, 1);
 }
 
+static void become(struct place *place, const char *directory) {
+    free(place->routes.directory);
+    place->routes.directory = strdup(directory);
+}
+
+/* Were it watched under such a name, its going would be nobody's news. */
+static void links_and_dots_in_the_path_are_resolved_at_the_start(void **state) {
+    struct place *place = *state;
+    char path[128];
+    char real[80];
+    (void)snprintf(real, sizeof real, "%s/real", place->folder);
+    (void)snprintf(path, sizeof path, "%s/link/./..//real/.", place->folder);
+    assert_int_equal(mkdir(real, 0700), 0);
+    assert_int_equal(mkdir(path_of(place, ""), 0700), 0);
+    become(place, path);
+    (void)snprintf(path, sizeof path, "%s/link", place->folder);
+    assert_int_equal(symlink("in", path), 0);
+    begin(place);
+    (void)snprintf(path, sizeof path, "%s/real/a", place->folder);
+    (void)close(open(path, O_WRONLY | O_CREAT, 0600));
+    assert_string_equal(seen(place), "a");
+    assert_int_equal(directory_write(place->directory, "c", "1"), 0);
+    (void)snprintf(path, sizeof path, "rm -r %s", real);
+    assert_int_equal(system(path), 0); /* NOLINT: a name of our own */
+    settle(place);
+    assert_int_equal(mkdir(real, 0700), 0);
+    settle(place);
+    (void)snprintf(path, sizeof path, "%s/a", real);
+    (void)close(open(path, O_WRONLY | O_CREAT, 0600));
+    assert_string_equal(seen(place), "a");
+}
+
+static void a_link_in_the_place_of_the_directory_is_not_followed(void **state) {
+    struct place *place = *state;
+    char other[80];
+    char away[80];
+    struct stat status;
+    begin(place);
+    (void)snprintf(other, sizeof other, "%s/other", place->folder);
+    (void)snprintf(away, sizeof away, "%s/away", place->folder);
+    assert_int_equal(mkdir(other, 0700), 0);
+    assert_int_equal(rename(path_of(place, ""), away), 0);
+    (void)snprintf(away, sizeof away, "%s/in", place->folder);
+    assert_int_equal(symlink("other", away), 0);
+    settle(place);
+    assert_int_equal(directory_write(place->directory, "c", "1"), -ENOENT);
+    assert_int_equal(stat(path_of(place, "c"), &status), -1);
+    put(place, "a", "1");
+    assert_string_equal(seen(place), "");
+    assert_int_equal(unlink(away), 0);
+    assert_int_equal(mkdir(away, 0700), 0);
+    settle(place);
+    put(place, "a", "1");
+    assert_string_equal(seen(place), "a");
+}
+
+static bool set(const char *file, const char *text) {
+    int opened = open(file, O_WRONLY | O_CLOEXEC);
+    bool was_set = opened >= 0 && write(opened, text, strlen(text)) == (ssize_t)strlen(text);
+    (void)close(opened);
+    return was_set;
+}
+
+/* In a user namespace of its own, whose limits are its own, too. Standard error goes to `told`. */
+static void run_out_of_watches(struct place *place, int told) {
+    if (unshare(CLONE_NEWUSER) < 0 || !set("/proc/self/uid_map", "0 0 1") ||
+        !set("/proc/sys/user/max_inotify_watches", "1"))
+        _exit(77);
+    (void)dup2(told, STDERR_FILENO);
+    int error = directory_open(&place->directory, &place->routes, &place->problem);
+    (void)fprintf(stderr, "%s.\n", place->problem.text);
+    if (error != -ENOSPC || !set("/proc/sys/user/max_inotify_watches", "2"))
+        _exit(1);
+    begin(place);
+    (void)set("/proc/sys/user/max_inotify_watches", "1");
+    for (int i = 0; i < 2; i++) {
+        (void)rmdir(path_of(place, ""));
+        settle(place);
+        (void)mkdir(path_of(place, ""), 0700);
+        settle(place);
+    }
+    _exit(0);
+}
+
+static void a_lack_of_watches_is_told_with_its_remedy(void **state) {
+    struct place *place = *state;
+    int told[2];
+    int status = 0;
+    char said[2048] = "";
+    assert_int_equal(pipe(told), 0);
+    pid_t child = fork();
+    if (child == 0)
+        run_out_of_watches(place, told[1]);
+    (void)waitpid(child, &status, 0);
+    (void)close(told[1]);
+    assert_true(read(told[0], said, sizeof said - 1) >= 0);
+    (void)close(told[0]);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip(); /* no user namespaces here */
+    assert_int_equal(status, 0);
+    const char *refused = "No space left on device; raise fs.inotify.max_user_watches with sysctl.";
+    const char *first = strstr(said, refused);
+    const char *second = strstr(said, "/in is there, but cannot be watched: No space");
+    assert_non_null(first);
+    assert_non_null(second);
+    assert_null(strstr(second + 1, "/in is there, but"));
+}
+
 static void all_directories_above_may_go_and_come(void **state) {
     struct place *place = *state;
     char away[96];
@@ -532,6 +651,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(closing_after_writing_is_an_event),
         TEST(files_may_be_deleted_replaced_and_renamed),
+        TEST(a_hard_link_is_an_event_once_it_is_closed),
         TEST(others_directories_and_pipes_are_no_files),
         TEST(hard_links_to_others_files_are_left_alone),
         TEST(devices_are_not_written_to),
@@ -546,6 +666,9 @@ int main(void) {
         TEST(a_flood_is_bounded_and_others_have_their_turn),
         TEST(a_directory_that_comes_back_is_watched_again),
         TEST(a_directory_that_goes_while_events_are_lost_is_missed),
+        TEST(links_and_dots_in_the_path_are_resolved_at_the_start),
+        TEST(a_link_in_the_place_of_the_directory_is_not_followed),
+        TEST(a_lack_of_watches_is_told_with_its_remedy),
         TEST(all_directories_above_may_go_and_come),
         TEST(what_is_in_the_way_is_told_with_its_place),
         TEST(files_are_made_empty_where_the_routes_say_so),
