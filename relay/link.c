@@ -20,9 +20,10 @@
 enum {
     SLOT_BYTES = 512,
     BLOCK_BYTES = 64 * 1024,
-    FRAMES_LEAST = 256,  /* where there is no memory for LINK_FRAMES */
-    FRAMES_A_TURN = 256, /* then others in the loop have theirs */
-    LONG_BYTES = 2048    /* a frame that has no room in its slot */
+    FRAMES_LEAST = 256,   /* where there is no memory for LINK_FRAMES */
+    FRAMES_A_TURN = 256,  /* then others in the loop have theirs */
+    LONG_BYTES = 2048,    /* a frame that has no room in its slot */
+    NOBODYS_TYPE = 0xffff /* an EtherType that is reserved */
 };
 
 struct link {
@@ -38,7 +39,9 @@ struct link {
     uint8_t *ring;
     size_t ring_bytes;
     unsigned slots;
-    unsigned next; /* slot that the kernel fills next, or has filled */
+    unsigned next;             /* slot that the kernel fills next, or has filled */
+    uint8_t whole[LONG_BYTES]; /* the frame of that slot, where it is long */
+    size_t whole_length;       /* 0: it was not taken out of the queue */
     unsigned handles;
     uv_poll_t frames_poll;
     uv_poll_t news_poll;
@@ -172,18 +175,27 @@ struct view {
     size_t length;
 };
 
-/* A long frame is as a whole in the socket's queue, if there was room. */
-static struct view look_at(const struct link *link, const struct tpacket2_hdr *slot,
-                           uint8_t whole[LONG_BYTES]) {
-    struct view view = {(const uint8_t *)slot + slot->tp_mac, slot->tp_len};
+/* An interface that went down would give its error in the frame's place, which then stayed there for the
+ * next one. */
+static size_t receive_whole(struct link *link) {
+    ssize_t length;
+    do
+        length = recv(link->socket, link->whole, LONG_BYTES, MSG_DONTWAIT | MSG_TRUNC);
+    while (length < 0 && errno == ENETDOWN);
+    return length < 0 ? 0 : (size_t)length;
+}
+
+/* A long frame is as a whole in the socket's queue, if there was room. It is taken out once, however often
+ * it is looked at until there is room for what it leads to. */
+static struct view look_at(struct link *link, const struct tpacket2_hdr *slot) {
+    struct view view = {(const uint8_t *)slot + slot->tp_mac, slot->tp_snaplen};
     if (slot->tp_len <= slot->tp_snaplen)
         return view;
-    ssize_t length = -1;
-    if ((slot->tp_status & TP_STATUS_COPY) != 0)
-        length = recv(link->socket, whole, LONG_BYTES, MSG_DONTWAIT | MSG_TRUNC);
-    if (length < 0 || length > LONG_BYTES)
-        return (struct view){view.bytes, slot->tp_snaplen};
-    return (struct view){whole, (size_t)length};
+    if (link->whole_length == 0 && (slot->tp_status & TP_STATUS_COPY) != 0)
+        link->whole_length = receive_whole(link);
+    if (link->whole_length == 0 || link->whole_length > LONG_BYTES)
+        return view;
+    return (struct view){link->whole, link->whole_length};
 }
 
 static bool is_for_others(const struct tpacket2_hdr *slot) {
@@ -194,9 +206,8 @@ static bool is_for_others(const struct tpacket2_hdr *slot) {
 }
 
 static int take(struct link *link, const struct tpacket2_hdr *slot) {
-    uint8_t whole[LONG_BYTES];
     struct frame_event event = {NULL, 0};
-    struct view view = look_at(link, slot, whole);
+    struct view view = look_at(link, slot);
     enum frame_kind kind = frame_read(view.bytes, view.length, &link->address, &event);
     if (kind == FRAME_EVENT && is_for_others(slot))
         kind = FRAME_FOREIGN;
@@ -214,6 +225,7 @@ static void take_frames(struct link *link) {
         if ((status & TP_STATUS_LOSING) != 0)
             count_lost(link);
         *status_of(slot) = TP_STATUS_KERNEL;
+        link->whole_length = 0;
         link->next = (link->next + 1) % link->slots;
     }
 }
@@ -228,6 +240,7 @@ static int listen_to_frames(struct link *link) {
  * frames would end at once. */
 static void on_frames(uv_poll_t *poll, int status, int events) {
     struct link *link = poll->data;
+    bool has_waited = link->waits;
     if (status < 0) {
         int error = 0;
         (void)getsockopt(link->socket, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
@@ -238,7 +251,8 @@ static void on_frames(uv_poll_t *poll, int status, int events) {
     }
     if (!link->waits)
         take_frames(link);
-    (void)listen_to_frames(link);
+    if (status < 0 || has_waited != link->waits) /* each time costs two calls */
+        (void)listen_to_frames(link);
 }
 
 /* ---- frames out ---- */
@@ -260,28 +274,35 @@ int link_send(struct link *link, const char *payload) {
 
 /* ---- the interface ---- */
 
-static int bind_to(struct link *link, int index) {
-    struct sockaddr_ll name = {.sll_family = AF_PACKET,
-                               .sll_protocol = htons(link->address.ethertype),
-                               .sll_ifindex = index};
+static int bind_to(struct link *link, int index, uint16_t ethertype) {
+    struct sockaddr_ll name = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ethertype), .sll_ifindex = index};
     if (bind(link->socket, (struct sockaddr *)&name, sizeof name) < 0)
         return -errno;
     link->index = index;
     return 0;
 }
 
+/* One that was renamed is there still, and its frames would come in. From one that was deleted the kernel
+ * has unbound the socket. */
+static void leave(struct link *link) {
+    if (link->index != 0)
+        (void)bind_to(link, link->index, NOBODYS_TYPE);
+    link->index = 0;
+}
+
 /* Why it cannot be used; NULL where it can. */
 static const char *look_for(struct link *link) {
     struct ifreq answer;
     if (ask(link, SIOCGIFINDEX, &answer) < 0) {
-        link->index = 0;
+        leave(link);
         return "is not there";
     }
     int index = answer.ifr_ifindex;
     if (ask(link, SIOCGIFHWADDR, &answer) < 0 || answer.ifr_hwaddr.sa_family != ARPHRD_ETHER)
         return "is no Ethernet interface";
     memcpy(link->address.source, answer.ifr_hwaddr.sa_data, ETH_ALEN);
-    if (index != link->index && bind_to(link, index) < 0)
+    if (index != link->index && bind_to(link, index, link->address.ethertype) < 0)
         return "cannot be listened to";
     if (ask(link, SIOCGIFFLAGS, &answer) < 0 || (answer.ifr_flags & IFF_UP) == 0)
         return "is down";

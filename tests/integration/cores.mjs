@@ -74,8 +74,8 @@ class Cores {
     ip("-n", near, "link", "set", NEAR, "up");
   }
 
-  isUp() {
-    const [{ operstate }] = JSON.parse(execFileSync("ip", ["-j", "-n", this.names.near, "link", "show", NEAR]));
+  isUp(interfaceName = NEAR) {
+    const [{ operstate }] = JSON.parse(execFileSync("ip", ["-j", "-n", this.names.near, "link", "show", interfaceName]));
     return operstate === "UP";
   }
 
@@ -83,8 +83,9 @@ class Cores {
     ip("-n", this.names.near, "link", "del", NEAR);
   }
 
-  set(core, interfaceName, state) {
-    ip("-n", this.names[core], "link", "set", interfaceName, state);
+  /** set("near", NEAR, "down"), set("near", NEAR, "name", "other") */
+  set(core, interfaceName, ...state) {
+    ip("-n", this.names[core], "link", "set", interfaceName, ...state);
   }
 
   within(core, ...words) {

@@ -153,6 +153,8 @@ test("own, foreign, unknown and malformed frames are counted and ignored", cores
   await counted(`${everybody}${theirs}8800${hex("go\n")}`, "malformed");
   await counted(`${everybody}${theirs}8800${hex("go")}ff`, "malformed");
   await counted(`${everybody}${theirs}8800${"ff".repeat(1500)}`, "malformed");
+  await counted(`${everybody}${theirs}810000078800${hex("go")}`, "foreign"); // of VLAN 7
+  await counted(`${theirs}${theirs}8800${hex("go")}`, "foreign"); // for another receiver
   // Of another type: the kernel keeps them away already.
   await far.ask("raw", `${everybody}${theirs}0800${hex("go")}`, `${everybody}${theirs}0003${hex("go")}`);
   // Padding of any length is none of the name's.
@@ -162,6 +164,9 @@ test("own, foreign, unknown and malformed frames are counted and ignored", cores
     await dashboard.shows((status) => status.frames_in === before.frames_in + 1 && status.malformed === before.malformed);
   }
   assert.equal(await textOf(place, "state"), "went");
+  const before = await dashboard.status();
+  await far.ask("raw", `${everybody}${theirs}8100e0008800${hex("go")}`); // of no VLAN, with a priority
+  await dashboard.shows((status) => status.frames_in === before.frames_in + 1);
 });
 
 test("2,000 frames of noise: each is counted, none is believed, and events still go through", cores, async (t) => {
@@ -308,6 +313,26 @@ test("a slow interface: the relay waits for room, and nothing is lost", cores, a
   return undefined;
 });
 
+test("long frames that wait for room to answer keep their turns", cores, async (t) => {
+  const place = await openPlace(t);
+  const board = await openCores(t, place);
+  const far = await board.startFar();
+  const slow = ["qdisc", "add", "dev", NEAR, "root", "tbf", "rate", "256kbit", "burst", "2000", "limit", "10000000"];
+  const refused = await run("ip", ["netns", "exec", board.names.near, "tc", ...slow]).then(() => undefined, (error) => String(error.stderr).trim());
+  if (refused) return t.skip(`no slow interface here: ${refused}`);
+  const names = ["a", "b", "c", "d", "e"];
+  await board.startRelay({ config: configOf(place, [...names.map((name) => `frame ${name} -> frame ${name.repeat(100)}`), "frame f -> frame y", "file z -> frame z"]) });
+  const dashboard = await Dashboard.open(place);
+  await dashboard.shows((status) => status.link_up);
+  // Its send buffer is full after some 250 frames; from then on each waits.
+  const padded = (name) => `ffffffffffff0200000000778800${Buffer.from(name).toString("hex")}`.padEnd(2 * 900, "0");
+  const events = turns(names, 600);
+  await far.ask("raw", ...events.map(padded));
+  await until("all have come", async () => (await far.ask("count")) === events.length, 50);
+  assert.deepEqual(await far.payloads(), events.map((name) => name.repeat(100)));
+  return undefined;
+});
+
 /* ---- the interface ---- */
 
 test("the interface goes down, away and comes back under load: one line each, no busy loop, and events go on", cores, async (t) => {
@@ -369,6 +394,26 @@ test("an interface that is not there yet is waited for; one that is no Ethernet 
     assert.equal((await refused.ended).code, 2);
     assert.match(refused.stderr, said);
   }
+});
+
+test("an interface that is renamed is left, and taken again by its name", cores, async (t) => {
+  const place = await openPlace(t);
+  const board = await openCores(t, place);
+  const far = await board.startFar();
+  const rename = (from, to) => { for (const words of [[from, "down"], [from, "name", to], [to, "up"]]) board.set("near", ...words); };
+  const relay = await board.startRelay({ config: configOf(place, ["frame C -> c > c", "frame D -> d > d"]) });
+  rename(NEAR, "other");
+  await relay.says(/events are lost until it is up/, "stderr");
+  await until("it is up by its other name", () => board.isUp("other"));
+  const dashboard = await Dashboard.open(place);
+  await dashboard.shows((status) => !status.link_up);
+  await far.ask("send", "C");
+  rename("other", NEAR);
+  await relay.says(/is up again/, "stderr");
+  await far.ask("send", "D");
+  await until("it is used again", async () => (await textOf(place, "d").catch(() => "")) === "d");
+  assert.equal(existsSync(join(place.directory, "in/c")), false, "what came by another interface's name was not for us");
+  assert.equal(lines(relay, /events are lost/).length, 1, relay.stderr);
 });
 
 /* ---- rights, and the service manager ---- */
