@@ -26,25 +26,31 @@ struct legacy_route {
 #define LEGACY_ROUTE(key_, file_, begins_, payload_) {key_, file_, begins_, payload_},
 static const struct legacy_route known[] = {LEGACY_ROUTES(LEGACY_ROUTE)};
 
-/* Goes down by the keys, as far as there is something. Returns NULL where there is nothing, *place
- * then is that of what is missing. */
-static const cJSON *descend(const cJSON *tree, struct json_place *place, const char *const *keys) {
-    for (; *keys != NULL && tree != NULL; keys++) {
+/* Goes down by the keys, as far as there is something. *value is NULL where there is nothing; *place is that
+ * of the value, or of what is missing. Returns 0; -EINVAL where the way leads through something else than
+ * objects. */
+static int descend(const cJSON **value, struct json_place *place, const char *const *keys) {
+    for (; *keys != NULL && *value != NULL; keys++) {
         struct json_place outer = *place;
+        if (!cJSON_IsObject(*value))
+            return json_complain(&outer, -EINVAL, "must be an object ({\"%s\": ...})", *keys);
         json_member(place, &outer, *keys);
-        tree = cJSON_GetObjectItemCaseSensitive(tree, *keys);
+        *value = cJSON_GetObjectItemCaseSensitive(*value, *keys);
     }
-    return tree;
+    return 0;
 }
 
 static int read_directory(struct routes *routes, const cJSON *tree, const struct json_place *root) {
     static const char *const keys[] = {"file", "ihub-irq-dev", "path", NULL};
     struct json_place place = *root;
-    const cJSON *value = descend(tree, &place, keys);
+    const cJSON *value = tree;
+    int error = descend(&value, &place, keys);
+    if (error < 0)
+        return error;
     if (value == NULL)
         return json_complain(&place, -EINVAL,
                              "is missing: file.ihub-irq-dev.path says where the files are");
-    int error = json_directory(&place, value, &routes->directory);
+    error = json_directory(&place, value, &routes->directory);
     if (error == 0 && (routes->directory_place = strdup(place.way)) == NULL)
         error = -ENOMEM;
     return error;
@@ -72,9 +78,11 @@ static int read_route(struct routes *routes, const struct legacy_route *legacy, 
     const char *const keys[] = {"misc", "ihub_config_dev", "regs", legacy->key, "reg", NULL};
     struct json_place place = *root;
     char name[NAME_MAX + 1];
-    const cJSON *value = descend(tree, &place, keys);
+    const cJSON *value = tree;
     (void)snprintf(name, sizeof name, "%s", legacy->file);
-    int error = value != NULL ? read_name(name, &place, value) : 0;
+    int error = descend(&value, &place, keys);
+    if (error == 0 && value != NULL)
+        error = read_name(name, &place, value);
     if (error < 0)
         return error;
     const struct route_end file = {ROUTE_FILE, name, place.way};

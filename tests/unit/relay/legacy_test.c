@@ -82,6 +82,10 @@ static void mistakes_are_told_with_their_place(void **state) {
          "udrv.json: misc.ihub_config_dev.regs.ihub_hwwd_irq.reg: must be a string"},
         {REGS("\"ihub_hwwd_irq\": {\"reg\": \"x.a/b\"}"),
          "udrv.json: misc.ihub_config_dev.regs.ihub_hwwd_irq.reg: \"x.a/b\": what stands behind"},
+        {"{\"file\": []}", "udrv.json: file: must be an object"},
+        {"{" PLACE ", \"misc\": 5}", "udrv.json: misc: must be an object"},
+        {REGS("\"ihub_hwwd_irq\": \"x.five\""),
+         "udrv.json: misc.ihub_config_dev.regs.ihub_hwwd_irq: must be an object"},
         {"[1]", "udrv.json: this is not a JSON object"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
