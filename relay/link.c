@@ -214,19 +214,22 @@ static int take(struct link *link, const struct tpacket2_hdr *slot) {
     return link->listener.on_frame(link->listener.context, kind, &event);
 }
 
+/* A slot is marked where frames were lost before it. Of those that were lost behind the last one there is no
+ * mark; but then the ring was full, and to empty it is to go round. */
+static void give_back(struct link *link, struct tpacket2_hdr *slot) {
+    if ((slot->tp_status & TP_STATUS_LOSING) != 0 || link->next + 1 == link->slots)
+        count_lost(link);
+    *status_of(slot) = TP_STATUS_KERNEL;
+    link->whole_length = 0;
+    link->next = (link->next + 1) % link->slots;
+}
+
 static void take_frames(struct link *link) {
     for (unsigned i = 0; i < FRAMES_A_TURN && !link->waits; i++) {
         struct tpacket2_hdr *slot = slot_of(link, link->next);
-        uint32_t status = *status_of(slot);
-        if ((status & TP_STATUS_USER) == 0)
+        if ((*status_of(slot) & TP_STATUS_USER) == 0 || take(link, slot) == -EAGAIN)
             return;
-        if (take(link, slot) == -EAGAIN)
-            return;
-        if ((status & TP_STATUS_LOSING) != 0)
-            count_lost(link);
-        *status_of(slot) = TP_STATUS_KERNEL;
-        link->whole_length = 0;
-        link->next = (link->next + 1) % link->slots;
+        give_back(link, slot);
     }
 }
 

@@ -313,6 +313,22 @@ test("a slow interface: the relay waits for room, and nothing is lost", cores, a
   return undefined;
 });
 
+test("frames that come while it is stopped: what the kernel has no room for is counted, all else comes in order", cores, async (t) => {
+  const place = await openPlace(t);
+  const board = await openCores(t, place);
+  const far = await board.startFar();
+  const relay = await board.startRelay({ config: configOf(place, ["frame A -> frame a", "frame B -> frame b"]) });
+  const dashboard = await Dashboard.open(place);
+  await dashboard.shows((status) => status.link_up);
+  relay.child.kill("SIGSTOP");
+  await far.ask("burst", 2 * BURST, "A", "B");
+  relay.child.kill("SIGCONT");
+  const status = await dashboard.shows(({ frames_in: frames, overflows }) => frames + overflows === 2 * BURST);
+  assert.ok(status.overflows > 0, JSON.stringify(status));
+  await until("all have come", async () => (await far.ask("count")) === status.frames_in);
+  assert.deepEqual(await far.payloads(), turns(["a", "b"], status.frames_in));
+});
+
 test("long frames that wait for room to answer keep their turns", cores, async (t) => {
   const place = await openPlace(t);
   const board = await openCores(t, place);
