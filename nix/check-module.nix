@@ -1,4 +1,4 @@
-# A virtual machine with both services: the dashboard shows the robot, and neither needs the other.
+# A virtual machine with all services: the dashboard shows robot and relay, and none needs the others.
 { testers, module }:
 testers.runNixOSTest {
   name = "omniscient";
@@ -6,6 +6,15 @@ testers.runNixOSTest {
     imports = [ module ];
     services.omniscient.robot.enable = true;
     services.omniscient.robot.name = "rover";
+    services.omniscient.relay.enable = true;
+    services.omniscient.relay.interface = "rpmsg4000";
+    services.omniscient.relay.config.directory = "/run/omni-relay";
+    services.omniscient.relay.config.routes = [
+      {
+        when.file = "start";
+        "then".frame = "start_irq";
+      }
+    ];
     services.omniscient.observer.enable = true;
     services.omniscient.observer.port = 8090;
   };
@@ -18,6 +27,7 @@ testers.runNixOSTest {
     machine.succeed("systemctl restart omni-observer")
     machine.wait_until_succeeds(status)
     assert machine.succeed("systemctl show --property MainPID omni-robot") == robot
+    machine.wait_until_succeeds(status.replace("rover", "relay"))
     machine.succeed("systemctl stop omni-robot")
     machine.succeed(status)
   '';

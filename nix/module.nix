@@ -1,4 +1,4 @@
-# Robot and observer as services of a NixOS machine; each starts, ends and crashes without the other.
+# Robot, relay and observer as services of a NixOS machine; each starts, ends and crashes without the others.
 {
   config,
   lib,
@@ -6,17 +6,22 @@
   ...
 }:
 let
-  inherit (lib) mkEnableOption mkIf mkOption optional types;
-  inherit (config.services.omniscient) observer package robot;
+  inherit (lib) mkDefault mkEnableOption mkIf mkOption optional types;
+  inherit (config.services.omniscient)
+    observer
+    package
+    relay
+    robot
+    ;
 
   # What an option of the programs becomes on their command line.
   option = name: value: [
     "--${name}"
     (toString value)
   ];
-  # What both may not, as packaging/systemd has it (a test compares them).
+  # What none of them may, but for what the relay says otherwise; as packaging/systemd has it (a test compares them).
   restricted = {
-    CapabilityBoundingSet = "";
+    CapabilityBoundingSet = mkDefault "";
     DevicePolicy = "closed";
     NoNewPrivileges = true;
     PrivateTmp = true;
@@ -30,7 +35,7 @@ let
     RestrictNamespaces = true;
     RestrictSUIDSGID = true;
     SystemCallErrorNumber = "EPERM";
-    UMask = "0077";
+    UMask = mkDefault "0077";
   };
   service = user: watchdog: description: arguments: {
     inherit description;
@@ -48,13 +53,19 @@ let
   # A user that is not the module's own is somebody else's to make.
   userOf =
     name:
-    mkIf (name == "omni-robot" || name == "omni-observer") {
+    mkIf (name == "omni-robot" || name == "omni-relay" || name == "omni-observer") {
       users.${name} = {
         isSystemUser = true;
         group = name;
       };
       groups.${name} = { };
     };
+  # A set of attributes becomes a file in the store.
+  relayConfig =
+    if types.path.check relay.config then
+      relay.config
+    else
+      pkgs.writeText "relay.json" (builtins.toJSON relay.config);
   host = if lib.hasInfix ":" observer.address then "[${observer.address}]" else observer.address;
 in
 {
@@ -63,7 +74,7 @@ in
       type = types.package;
       default = pkgs.omniscient;
       defaultText = lib.literalExpression "pkgs.omniscient";
-      description = "The package that has omni-robot and omni-observer.";
+      description = "The package that has omni-robot, omni-relay and omni-observer.";
     };
 
     robot = {
@@ -97,6 +108,50 @@ in
         type = types.listOf types.str;
         default = [ ];
         description = "More options of omni-robot(1).";
+      };
+    };
+
+    relay = {
+      enable = mkEnableOption "the relay of events between processor cores (omni-relay)";
+      user = mkOption {
+        type = types.str;
+        default = "omni-relay";
+        description = "User that it runs as. The default one is made; another one must be there.";
+      };
+      interface = mkOption {
+        type = types.strMatching "[^/ ]{1,15}";
+        example = "rpmsg4000";
+        description = "Network interface of the other core. It need not be there yet.";
+      };
+      config = mkOption {
+        type = types.nullOr (types.either types.path (types.attrsOf types.anything));
+        default = null;
+        example = lib.literalExpression ''
+          {
+            directory = "/run/omni-relay";
+            routes = [
+              { when.file = "start"; "then".frame = "start_irq"; }
+              { when.frame = "done_irq"; "then" = { file = "done"; text = "1"; }; }
+            ];
+          }
+        '';
+        description = "What leads to what; see omni-relay(1). Or a file that says it.";
+      };
+      udrvConfig = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        example = "/etc/udrv.json";
+        description = "The predecessor's file, instead of config.";
+      };
+      name = mkOption {
+        type = types.strMatching "[A-Za-z0-9_-][A-Za-z0-9._-]{0,46}";
+        default = "relay";
+        description = "Name of the source that observers see.";
+      };
+      extraArgs = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        description = "More options of omni-relay(1).";
       };
     };
 
@@ -136,8 +191,8 @@ in
       };
       trust = mkOption {
         type = types.listOf types.str;
-        default = optional robot.enable robot.user;
-        defaultText = "the robot's user, where it is enabled";
+        default = optional robot.enable robot.user ++ optional relay.enable relay.user;
+        defaultText = "the users of robot and relay, where they are enabled";
         description = "Users whose segments are believed, beside the observer's own and root.";
       };
       extraArgs = mkOption {
@@ -150,7 +205,7 @@ in
   };
 
   config = lib.mkMerge [
-    (mkIf (robot.enable || observer.enable) { environment.systemPackages = [ package ]; })
+    (mkIf (robot.enable || relay.enable || observer.enable) { environment.systemPackages = [ package ]; })
 
     (mkIf robot.enable {
       users = userOf robot.user;
@@ -179,6 +234,53 @@ in
           serviceConfig.LimitRTPRIO = 50;
           serviceConfig.LimitMEMLOCK = "infinity";
         })
+      ];
+    })
+
+    (mkIf relay.enable {
+      assertions = [
+        {
+          assertion = (relay.config == null) != (relay.udrvConfig == null);
+          message = "services.omniscient.relay: say either config or udrvConfig, which tell what leads to what.";
+        }
+      ];
+      users = userOf relay.user;
+      systemd.services.omni-relay = lib.mkMerge [
+        (service relay.user 10 "Events between processor cores: Ethernet frames on one side, files on the other" (
+          [ "${package}/bin/omni-relay" ]
+          ++ option "interface" relay.interface
+          ++ lib.optionals (relay.config != null) (option "config" "${relayConfig}")
+          ++ option "name" relay.name
+          ++ relay.extraArgs
+        ))
+        (mkIf (relay.udrvConfig != null) { environment.UDRV_JSON_PATH = "${relay.udrvConfig}"; })
+        {
+          serviceConfig.AmbientCapabilities = "CAP_NET_RAW";
+          serviceConfig.CapabilityBoundingSet = "CAP_NET_RAW";
+          serviceConfig.LockPersonality = true;
+          serviceConfig.MemoryDenyWriteExecute = true;
+          serviceConfig.PrivateUsers = false;
+          serviceConfig.ProcSubset = "pid";
+          serviceConfig.ProtectHome = true;
+          serviceConfig.ProtectKernelTunables = true;
+          serviceConfig.RemoveIPC = false;
+          serviceConfig.RestrictAddressFamilies = [
+            "AF_PACKET"
+            "AF_NETLINK"
+            "AF_UNIX"
+          ];
+          serviceConfig.RestrictRealtime = true;
+          serviceConfig.RuntimeDirectory = "omni-relay";
+          serviceConfig.RuntimeDirectoryMode = "0775";
+          serviceConfig.RuntimeDirectoryPreserve = true;
+          serviceConfig.SystemCallArchitectures = "native";
+          serviceConfig.SystemCallFilter = [
+            "@system-service"
+            "~@privileged @resources"
+            "capset"
+          ];
+          serviceConfig.UMask = "0002";
+        }
       ];
     })
 

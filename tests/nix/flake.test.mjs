@@ -150,11 +150,11 @@ test("a package for another CPU has its host program where the robot there looks
   }
 });
 
-/** What the module makes of settings. */
+/** What the module makes of settings; a file in the store is its text. */
 const configured = (flake, settings) =>
   flake.value(`(lib.evalModules {
     modules = [ ${join(ROOT, "nix/module.nix")} { services.omniscient = { package = { outPath = "/package"; }; } // ${settings}; } ];
-    specialArgs.pkgs = { };
+    specialArgs.pkgs.writeText = _: text: text;
   }).config`);
 
 /** The words of an ExecStart, read by a shell. */
@@ -184,6 +184,68 @@ test("the module: what its options say is what the programs understand", options
   }
 });
 
+const ROUTES = `[ { when.file = "start"; "then".frame = "start_irq"; } { when.frame = "done_irq"; "then" = { file = "done"; text = "1"; }; } ]`;
+
+/** The relay of this build, told only to print its routes; with JSON of the module's as its config, where there is some. */
+async function printedRoutes(flake, words, env, json) {
+  const file = join(flake.directory, "relay.json");
+  if (json !== undefined) await writeFile(file, json);
+  const known = words.map((word) => (word === json ? file : word));
+  return spawnSync(join(BUILD, "omni-relay"), [...known, "--dry-run"], { encoding: "utf8", env: { ...process.env, ...env } });
+}
+
+test("the module's relay: attributes become its config, and the observer believes its user", options, async (t) => {
+  const flake = await openFlake(t);
+  const settings = `{
+    relay = { enable = true; interface = "rpmsg4000"; name = "cores"; config = { directory = "/run/omni-relay"; routes = ${ROUTES}; }; };
+    robot.enable = true;
+    observer.enable = true;
+  }`;
+  const config = await configured(flake, settings);
+  const { "omni-relay": relay, "omni-observer": observer } = config.systemd.services;
+  const [program, ...words] = await wordsOf(relay.serviceConfig.ExecStart);
+  const json = words[words.indexOf("--config") + 1];
+  assert.equal(program, "/package/bin/omni-relay");
+  assert.deepEqual(words, ["--interface", "rpmsg4000", "--config", json, "--name", "cores"]);
+  assert.equal(relay.environment, undefined);
+  assert.equal(relay.serviceConfig.User, "omni-relay");
+  assert.deepEqual(Object.keys(config.users.users), ["omni-observer", "omni-relay", "omni-robot"]);
+  assert.deepEqual(config.assertions.map(({ assertion }) => assertion), [true]);
+  assert.match(observer.serviceConfig.ExecStart, /'--trust' 'omni-robot' '--trust' 'omni-relay'/);
+  const { status, stdout, stderr } = await printedRoutes(flake, words, {}, json);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /start_irq/);
+  assert.match(stdout, /done_irq/);
+});
+
+test("the module's relay: a file as its config, or the predecessor's; one of them", options, async (t) => {
+  const flake = await openFlake(t);
+  const relayWith = async (more) => {
+    const { assertions, systemd, users } = await configured(flake, `{ relay = { enable = true; interface = "rpmsg4000"; ${more} }; }`);
+    const { environment, serviceConfig } = systemd.services["omni-relay"];
+    return { assertions, environment, users, serviceConfig, words: (await wordsOf(serviceConfig.ExecStart)).slice(1) };
+  };
+  const udrv = join(flake.directory, "udrv.json");
+  await writeFile(udrv, '{"file": {"ihub-irq-dev": {"path": "/run/omni-relay"}}}');
+  const legacy = await relayWith(`udrvConfig = "${udrv}"; user = "pi"; extraArgs = [ "--directory" "/dev/shm" ];`);
+  assert.deepEqual(legacy.words, ["--interface", "rpmsg4000", "--name", "relay", "--directory", "/dev/shm"]);
+  assert.deepEqual(legacy.environment, { UDRV_JSON_PATH: udrv });
+  assert.equal(legacy.serviceConfig.User, "pi");
+  assert.deepEqual(legacy.users ?? {}, {}, "somebody else's to make");
+  const { status, stdout, stderr } = await printedRoutes(flake, legacy.words, legacy.environment);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /redun_notify_irq/);
+  const file = await relayWith('config = "/etc/relay.json";');
+  assert.deepEqual(file.words, ["--interface", "rpmsg4000", "--config", "/etc/relay.json", "--name", "relay"]);
+  for (const wrong of ["", 'config = { }; udrvConfig = "/etc/udrv.json";']) {
+    const { assertions } = await relayWith(wrong);
+    assert.deepEqual(assertions.map(({ assertion }) => assertion), [false], wrong);
+  }
+  await assert.rejects(relayWith('config = "relay.json";'), /not of its type/);
+  await assert.rejects(relayWith('name = "a/b";'), /not of its type/);
+  await assert.rejects(configured(flake, '{ relay = { enable = true; config = "/etc/relay.json"; }; }'), /interface/, "which has no default");
+});
+
 /** What a unit's [Service] says, by name; what is said several times, in one line. */
 function settingsOf(text) {
   const settings = {};
@@ -194,10 +256,14 @@ function settingsOf(text) {
 
 test("the module's services may do what the units in packaging/systemd may, no more and no less", options, async (t) => {
   const flake = await openFlake(t);
-  const config = await configured(flake, "{ robot = { enable = true; realtime = true; }; observer.enable = true; }");
+  const config = await configured(flake, `{
+    robot = { enable = true; realtime = true; };
+    relay = { enable = true; interface = "rpmsg4000"; config.routes = [ ]; };
+    observer.enable = true;
+  }`);
   const own = ["User", "ExecStart", "Environment", "EnvironmentFile", "ReadWritePaths"]; // where things are differs
   const written = (value) => (Array.isArray(value) ? value.map(written).join(" ") : { true: "yes", false: "no" }[String(value)] ?? String(value));
-  for (const name of ["omni-robot", "omni-observer"]) {
+  for (const name of ["omni-robot", "omni-relay", "omni-observer"]) {
     const unit = settingsOf(await readFile(join(ROOT, "packaging/systemd", `${name}.service`), "utf8"));
     const module = Object.fromEntries(Object.entries(config.systemd.services[name].serviceConfig).map(([key, value]) => [key, written(value)]));
     for (const key of own) {
@@ -211,6 +277,8 @@ test("the module's services may do what the units in packaging/systemd may, no m
 test("the module: each service alone, nothing by itself, and no nonsense", options, async (t) => {
   const flake = await openFlake(t);
   assert.deepEqual(Object.keys((await configured(flake, "{ robot.enable = true; }")).systemd.services), ["omni-robot"]);
+  const relay = await configured(flake, '{ relay = { enable = true; interface = "rpmsg4000"; config.routes = [ ]; }; }');
+  assert.deepEqual(Object.keys(relay.systemd.services), ["omni-relay"]);
   const observer = await configured(flake, "{ observer.enable = true; }");
   assert.deepEqual(Object.keys(observer.systemd.services), ["omni-observer"]);
   assert.doesNotMatch(observer.systemd.services["omni-observer"].serviceConfig.ExecStart, /--trust/);

@@ -3,6 +3,7 @@ let
     all
     any
     attrNames
+    attrValues
     concatMap
     concatStringsSep
     elemAt
@@ -13,6 +14,7 @@ let
     isBool
     isInt
     isList
+    isPath
     isString
     length
     mapAttrs
@@ -41,7 +43,12 @@ let
     package = type (value: value ? outPath);
     strMatching = pattern: type (value: isString value && match pattern value != null);
     ints.between = low: high: type (value: isInt value && low <= value && value <= high);
+    path = type (value: isPath value || isString value && hasPrefix "/" value);
+    anything = type (_: true);
     listOf = element: type (value: isList value && all element.check value);
+    attrsOf = element: type (value: isAttrs value && all element.check (attrValues value));
+    either = one: other: type (value: one.check value || other.check value);
+    nullOr = element: type (value: value == null || element.check value);
   };
 
   # What mkIf and mkMerge have left open.
@@ -55,6 +62,12 @@ let
       if value.condition then settle value.content else { }
     else
       mapAttrs (_: settle) value;
+
+  # What has no default and is not set is not there, until somebody asks for it.
+  known =
+    options: set:
+    removeAttrs options (filter (name: !(hasValue options.${name} (set.${name} or null))) (attrNames options));
+  hasValue = option: set: set != null || option ? default || !(option ? option);
 
   # An option's value: what was set, else its default; of the type that it says.
   valueOf =
@@ -71,7 +84,7 @@ let
       if unknown != [ ] then
         throw "${path}: no such option: ${head unknown}"
       else
-        mapAttrs (name: inner: valueOf "${path}.${name}" inner (set.${name} or null)) option;
+        mapAttrs (name: inner: valueOf "${path}.${name}" inner (set.${name} or null)) (known option set);
 in
 {
   inherit hasPrefix concatMap head;
@@ -80,6 +93,7 @@ in
   splitString = separator: text: filter isString (split separator text);
   hasInfix = part: text: length (split part text) > 1;
   optional = condition: value: if condition then [ value ] else [ ];
+  optionals = condition: values: if condition then values else [ ];
   getLib = package: package;
   genAttrs = names: make: builtins.listToAttrs (map (name: { inherit name; value = make name; }) names);
   cmakeBool = name: value: "-D${name}:BOOL=${if value then "TRUE" else "FALSE"}";
