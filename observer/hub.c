@@ -299,15 +299,15 @@ static void on_went(void *context, struct source *source) {
     drop_defaults(hub, source, now_ns);
 }
 
-static bool watches_machine(const struct client *client) {
+static bool would_prefer(const struct client *client, const struct source *source) {
     const struct subscription *first = client->by_default ? client->subscriptions : NULL;
-    return first != NULL && first->feed != NULL && first->feed->source->is_host;
+    return first != NULL && first->feed != NULL && source->kind < first->feed->source->kind;
 }
 
-/* Who watches a machine by default did so for want of a robot. */
-static void turn_to_robot(struct hub *hub, uint64_t now_ns) {
+/* Who watches a machine, or events, by default did so for want of a robot. */
+static void turn_to(struct hub *hub, const struct source *source, uint64_t now_ns) {
     for (struct client *client = hub->clients; client != NULL; client = client->next)
-        if (watches_machine(client) &&
+        if (would_prefer(client, source) &&
             client_unsubscribe(client, client->subscriptions->feed->source->name))
             client_subscribe_by_default(client, now_ns);
 }
@@ -321,8 +321,8 @@ static void on_changed(void *context, struct source *source) {
         feed_finish(source->hub, now_ns);
     feed_write_source(&hub->scratch, source, "changed", now_ns);
     tell_all(hub, false, now_ns);
-    if (source->live && !source->is_host)
-        turn_to_robot(hub, now_ns);
+    if (source->live)
+        turn_to(hub, source, now_ns);
 }
 
 static void on_sound(void *context) {

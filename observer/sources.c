@@ -339,6 +339,13 @@ static int equip(struct follower *follower, struct omni_observer *reader) {
     return error;
 }
 
+static enum source_kind kind_of(const struct sources *sources, const struct omni_observer *reader) {
+    const struct omni_source_facts *facts = omni_observer_facts(reader);
+    if (omni_observer_table(reader)->hash == sources->options.host_hash)
+        return SOURCE_MACHINE;
+    return facts->period_ns != 0 || facts->steady ? SOURCE_ROBOT : SOURCE_EVENTS;
+}
+
 /* The reader belongs to the follower from then on; on failure it stays the caller's. */
 static int make_follower(struct sources *sources, struct omni_observer *reader,
                          struct follower **follower) {
@@ -350,7 +357,7 @@ static int make_follower(struct sources *sources, struct omni_observer *reader,
     made->shown.facts = *omni_observer_facts(reader);
     made->shown.table = &made->table;
     made->shown.reason = "silent";
-    made->shown.is_host = omni_observer_table(reader)->hash == sources->options.host_hash;
+    made->shown.kind = kind_of(sources, reader);
     memcpy(made->shown.name, made->shown.facts.name, sizeof made->shown.name);
     int error = equip(made, reader);
     if (error < 0) {
@@ -366,8 +373,8 @@ static int make_follower(struct sources *sources, struct omni_observer *reader,
 
 /* Who looks without saying at what wants to see a robot. */
 static bool comes_before(const struct source *one, const struct source *other) {
-    if (one->is_host != other->is_host)
-        return other->is_host;
+    if (one->kind != other->kind)
+        return one->kind < other->kind;
     return strcmp(one->name, other->name) < 0;
 }
 
@@ -783,7 +790,9 @@ void source_encode(struct text *text, const struct source *source, uint64_t now_
     encode_u64(text, source->lost);
     if (source->facts.scope == OMNI_SCOPE_MACHINES)
         encode_waiting(text, source);
-    if (source->is_host)
+    if (source->kind == SOURCE_EVENTS)
+        text_string(text, ",\"occasional\":true");
+    if (source->kind == SOURCE_MACHINE)
         text_string(text, ",\"host\":true");
     if (with_schema) {
         text_string(text, ",\"schema\":");

@@ -40,6 +40,13 @@ struct sources; /* opaque */
 
 #define SOURCES_MAX 64u
 
+/* In the order in which those want them who name none. */
+enum source_kind {
+    SOURCE_ROBOT,  /* tells how it is, tick by tick */
+    SOURCE_EVENTS, /* has a tick where something happens, and no period: a relay */
+    SOURCE_MACHINE /* the conditions of a machine */
+};
+
 /* What the hub and http may read of a source; only sources.c writes it. */
 struct source {
     char name[OMNI_NAME_BYTES];
@@ -49,7 +56,7 @@ struct source {
     struct history *history;
     struct transitions *transitions;
     bool live;
-    bool is_host;               /* the conditions of a machine, not a robot */
+    enum source_kind kind;      /* as it was when it came */
     const char *reason;         /* "" while live */
     struct omni_stamp stamp;    /* of the newest tick read; version 0: none yet */
     unsigned char *payload;     /* of that tick */
@@ -116,7 +123,7 @@ void sources_rang(struct sources *sources, const struct sources_bell *bell);
  * hears of it as usual; no source comes or goes by it. */
 void sources_look(struct sources *sources, struct source *source);
 
-/* The sources: robots, then machines' own conditions, each sorted by name. Index 0, 1, …; NULL past
+/* The sources: by kind, and of a kind by name. Index 0, 1, …; NULL past
  * the end. */
 struct source *sources_at(const struct sources *sources, size_t index);
 struct source *sources_find(const struct sources *sources, const char *name);

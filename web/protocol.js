@@ -39,6 +39,7 @@ export const GOING_AWAY = 1001;
  * @property {number} tick
  * @property {number} ticks
  * @property {number} lost
+ * @property {boolean} [occasional] true: its ticks come where something happens
  * @property {boolean} [host] true: the conditions of a machine, not a robot
  * @property {Schema} [schema]
  *

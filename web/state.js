@@ -55,6 +55,8 @@ export class Source {
     this.live = false;
     /** The conditions of a machine, not a robot. */
     this.isHost = false;
+    /** Its ticks come where something happens: between them nothing changed. */
+    this.isOccasional = false;
     this.reason = "";
     this.instance = "";
     this.period = 0;
@@ -89,6 +91,7 @@ export class Source {
     }
     this.live = report.state === "live";
     this.isHost = report.host ?? this.isHost;
+    this.isOccasional = report.occasional ?? this.isOccasional;
     this.reason = report.reason ?? "";
     this.period = report.period ?? this.period;
     this.process = report.process ?? this.process;
@@ -107,6 +110,11 @@ export class Source {
     this.values = null;
     this.tick = 0;
     this.unsettle();
+  }
+
+  /** Who chose none looks at the least: a robot before events, these before a machine. */
+  get rank() {
+    return this.isHost ? 2 : Number(this.isOccasional);
   }
 
   /** What is known may be old: it is not called live before something newer came. */
@@ -230,7 +238,8 @@ const handlers = {
     else if (known) model.forget(known);
     // A machine is looked at for want of a robot only, unless somebody chose it.
     const source = model.sources.get(name);
-    if (source?.live && !source.isHost && model.current()?.isHost && !model.isChosen)
+    const current = model.current();
+    if (source?.live && current && source.rank < current.rank && !model.isChosen)
       model.selected = name;
   },
 

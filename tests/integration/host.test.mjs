@@ -187,11 +187,15 @@ test("who names no source wants a robot", options, async (t) => {
   const observer = await place.startObserver({ args: ["--host-source=a-host"] });
   const client = await connect(t, observer);
   await client.wait((message) => message.op === "status" && message.source === "a-host");
+  await place.startPublisher({ name: "b-relay", args: ["--no-period"] });
+  await client.wait((message) => message.op === "status" && message.source === "b-relay");
   await place.startRobot();
   await client.wait((message) => message.op === "status" && message.source === "robot");
   assert.equal((await (await fetch(`${observer.url}/api/status`)).json()).source, "robot");
   const { sources } = await (await fetch(`${observer.url}/api/sources`)).json();
-  assert.deepEqual(sources.map(({ name, host }) => [name, host]), [["robot", undefined], ["a-host", true]]);
+  assert.deepEqual(sources.map(({ name, occasional, host }) => [name, occasional, host]), [
+    ["robot", undefined, undefined], ["b-relay", true, undefined], ["a-host", undefined, true],
+  ]);
 });
 
 test("what it is given is checked", options, async (t) => {

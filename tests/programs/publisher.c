@@ -3,7 +3,7 @@
  *
  *     publisher --name NAME [--layout a|b|hostile] [--period MICROSECONDS] [--directory DIR]
  *               [--region ADDRESS] [--ticks N] [--first-version N] [--farewell N] [--slots N]
- *               [--wall-steps] [--certain-wake]
+ *               [--wall-steps] [--certain-wake] [--no-period]
  *
  * So a test knows what a page must show at tick 1,234. Layout `a` has one field of every kind, `b`
  * is another robot with the same name, `hostile` has markup wherever words may stand. Prints
@@ -11,6 +11,7 @@
  * come all at once; after --ticks N it stays, silent. With --wall-steps its stamps are those of a
  * machine whose wall clock is set while it runs: right at first, from tick 40 on an hour behind, from
  * tick 80 on a year ahead, from tick 120 on right again, and so on.
+ * With --no-period its ticks come as often, but it promises none.
  */
 #include <getopt.h>
 #include <math.h>
@@ -110,6 +111,7 @@ struct settings {
     uint32_t first_version;
     bool wall_steps;
     bool certain_wake;
+    bool no_period;
 };
 
 static const struct layout *find_layout(const char *name) {
@@ -132,6 +134,7 @@ static struct settings read_settings(int count, char **words) {
                                             {"slots", required_argument, NULL, 's'},
                                             {"wall-steps", no_argument, NULL, 'w'},
                                             {"certain-wake", no_argument, NULL, 'c'},
+                                            {"no-period", no_argument, NULL, 'o'},
                                             {NULL, 0, NULL, 0}};
     struct settings settings = {.layout = &layouts[0], .period_ns = 10000000, .ticks = UINT64_MAX};
     for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
@@ -157,6 +160,8 @@ static struct settings read_settings(int count, char **words) {
             settings.wall_steps = true;
         else if (option == 'c')
             settings.certain_wake = true;
+        else if (option == 'o')
+            settings.no_period = true;
         else
             exit(2);
     }
@@ -206,7 +211,8 @@ int main(int count, char **words) {
 
     const struct omni_publisher_options options = {.directory = settings.directory,
                                                    .region = settings.region,
-                                                   .period_ns = settings.period_ns,
+                                                   .period_ns =
+                                                       settings.no_period ? 0 : settings.period_ns,
                                                    .slot_count = settings.slots,
                                                    .first_version = settings.first_version,
                                                    .certain_wake = settings.certain_wake};

@@ -263,6 +263,20 @@ test("a machine is looked at for want of a robot only", () => {
   assert.equal(chosen.selected, "a-host");
 });
 
+test("events are looked at for want of a robot only, and before a machine", () => {
+  const came = (name, more) => ({ op: "source", change: "came", source: report(name, more) });
+  const model = new Model();
+  model.apply(hello(report("a-host", { host: true })), SECOND);
+  model.apply(came("relay", { occasional: true, period: 0 }), SECOND);
+  assert.equal(model.selected, "relay");
+  model.apply(came("other", { occasional: true, period: 0 }), SECOND);
+  assert.equal(model.selected, "relay");
+  model.apply(came("robot"), SECOND);
+  assert.equal(model.selected, "robot");
+  model.apply({ ...came("relay", { occasional: true, period: 0 }), change: "changed" }, SECOND);
+  assert.equal(model.selected, "robot");
+});
+
 test("no source", () => {
   assert.deepEqual(judge("open", null, 5), { claim: "empty", fresh: false, age: null });
 });
