@@ -155,7 +155,8 @@ export class Envelope {
 }
 
 /**
- * Draws one column as a line. Between two points stands a line only where no tick was lost.
+ * Draws one column as a line. Between two points stands a line only where no tick was lost. Without
+ * a period a tick comes where something happens: until then the value held, and the line is a step.
  * @param {Envelope} envelope
  * @param {number} i place in its `columns`
  * @param {number} from µs
@@ -176,11 +177,18 @@ export function trace(envelope, i, from, to, move, line) {
   // A point between two gaps is seen too: half a pixel of a line.
   let lone = NaN;
   let loneValue = NaN;
+  const isStepped = series.period === 0;
+  let held = NaN;
   const begin = (/** @type {number} */ time, /** @type {number} */ value) => {
     if (lone === lone) line(lone + envelope.width / 2, loneValue);
     lone = time;
-    loneValue = value;
+    loneValue = held = value;
     move(time, value);
+  };
+  const go = (/** @type {number} */ time, /** @type {number} */ value) => {
+    if (isStepped && value !== held) line(time, held);
+    held = value;
+    line(time, value);
   };
   const before = inside - 1;
   if (before >= series.begin && inside < series.end) {
@@ -208,17 +216,19 @@ export function trace(envelope, i, from, to, move, line) {
     const last = at(envelope.last, slot);
     if (!isDown) begin(first, start);
     else {
-      line(first, start);
+      go(first, start);
       lone = NaN;
     }
     isDown = !isHoled;
     if (least === most && last === first) continue;
-    line(last, isRising ? most : least);
+    go(last, isRising ? most : least);
+    // What holds from here on is neither the least nor the greatest, but the newest.
+    if (isStepped && isDown) go(last, series.value(column, series.upperBound(last) - 1));
     lone = NaN;
   }
   const after = series.upperBound(to);
   if (isDown && after < series.end && series.gap(after) === GAP.none)
-    line(series.time(after), series.value(column, after));
+    go(series.time(after), series.value(column, after));
   else if (lone === lone) line(lone + envelope.width / 2, loneValue);
 }
 

@@ -71,6 +71,21 @@ test("each pixel column keeps its least and its greatest, however the window mov
   }
 });
 
+test("without a period a value holds until the next tick", () => {
+  const envelope = new Envelope(seriesOf([0, 0, 2, 1], { period: 0 }), [0]);
+  envelope.cover(0, 5000, 100);
+  const steps = [[1000, 0], [2000, 0], [3000, 0], [3000, 2], [4000, 2], [4000, 1]];
+  assert.deepEqual(linesOf(envelope, 0, 5000), [steps]);
+  assert.deepEqual(linesOf(envelope, 2500, 3500), [steps.slice(1)]);
+  // Several in one pixel: the newest is what holds.
+  const dense = new Envelope(seriesOf([1, 9, 3, 3, 3, 7], { period: 0 }), [0]);
+  dense.cover(0, 7000, 4000);
+  const [line] = linesOf(dense, 0, 7000);
+  assert.deepEqual(line.filter(([time]) => time < 4000).at(-1), [3000, 3]);
+  assert.ok(line.some(([, value]) => value === 9), "and the peak is drawn");
+  assert.deepEqual(line.at(-1), [6000, 7]);
+});
+
 test("one tick's peak in a minute at 1 kHz is drawn", () => {
   const values = new Array(60000).fill(0);
   values[34567] = 99;

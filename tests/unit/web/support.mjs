@@ -29,8 +29,8 @@ export function batch(columns, rows, instance = "a") {
 }
 
 /** One field "x" with these values, a tick each millisecond. */
-export function seriesOf(values, { type = "f64", budget = 2 ** 20, labels } = {}) {
-  const series = new Series(schemaOf(field("x", type, labels ? { labels } : {})), 1000, budget);
+export function seriesOf(values, { type = "f64", budget = 2 ** 20, labels, period = 1000 } = {}) {
+  const series = new Series(schemaOf(field("x", type, labels ? { labels } : {})), period, budget);
   series.append(batch(["x"], values.map((value, i) => [i + 1, (i + 1) * 1000, value])));
   return series;
 }
