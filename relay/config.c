@@ -15,25 +15,20 @@ static int read_directory(void *context, const struct json_place *place, const c
     return error == 0 && routes->directory_place == NULL ? -ENOMEM : error;
 }
 
-/* JSON has no hexadecimal numbers, and nobody writes EtherTypes in others. */
-static bool read_number(const cJSON *value, double *number) {
+/* JSON has no hexadecimal numbers. A decimal one is refused: who writes 8800 means 0x8800. */
+static bool read_number(const cJSON *value, unsigned long *number) {
     char *end = NULL;
-    if (cJSON_IsNumber(value)) {
-        *number = value->valuedouble;
-        return true;
-    }
     if (!cJSON_IsString(value) || strncmp(value->valuestring, "0x", 2) != 0 ||
         strlen(value->valuestring) != strlen("0x8800"))
         return false;
-    *number = (double)strtoul(value->valuestring + 2, &end, 16);
+    *number = strtoul(value->valuestring + 2, &end, 16);
     return *end == '\0';
 }
 
 static int read_ethertype(void *context, const struct json_place *place, const cJSON *value) {
     struct routes *routes = context;
-    double number = 0;
-    if (!read_number(value, &number) || !(number >= ETHERTYPE_LOWEST && number <= UINT16_MAX) ||
-        (double)(uint16_t)number != number)
+    unsigned long number = 0;
+    if (!read_number(value, &number) || number < ETHERTYPE_LOWEST || number > UINT16_MAX)
         return json_complain(place, -EINVAL,
                              "must be an EtherType, a string from \"0x0600\" to \"0xffff\"");
     routes->ethertype = (uint16_t)number;
@@ -183,6 +178,11 @@ static int read_tree(struct routes *routes, const cJSON *tree, const struct json
         {"routes", true, read_routes},
     };
     struct routes read;
+    if (cJSON_HasObjectItem(tree, "file") && !cJSON_HasObjectItem(tree, "routes"))
+        return json_complain(root, -EINVAL,
+                             "this is the predecessor's file, not one for --config; type: "
+                             "UDRV_JSON_PATH=%.60s omni-relay INTERFACE",
+                             root->file);
     if (routes_init(&read, root->file) < 0)
         return json_complain(root, -ENOMEM, "out of memory");
     int error = json_object(root, tree, keys, sizeof keys / sizeof keys[0], &read);

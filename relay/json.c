@@ -40,6 +40,44 @@ static unsigned line_of(const char *bytes, size_t length, const char *at) {
     return line;
 }
 
+/* What people most often do before that character. */
+static const char *guess(const char *at) {
+    if (*at == '#' || strncmp(at, "//", 2) == 0 || strncmp(at, "/*", 2) == 0)
+        return " (JSON has no comments)";
+    switch (*at) {
+    case ']':
+    case '}':
+        return " (a comma too many, or a bracket missing before it?)";
+    case '"':
+        return " (a comma or colon missing before it?)";
+    default:
+        return " (strings are in double quotes)";
+    }
+}
+
+/* cJSON points at what is wrong, but behind it where that stands in the place of a key. */
+static const char *wrong_part(const char *bytes, size_t length, const char *at) {
+    if (at > bytes && strchr(" \t\r\n:,[{\"0123456789", at[-1]) == NULL)
+        return at - 1;
+    return at < bytes + length ? at + strspn(at, " \t\r\n") : at;
+}
+
+static int complain_of_syntax(const struct json_place *root, const char *bytes, size_t length,
+                              const char *at) {
+    enum { SHOWN = 20 };
+    size_t shown = 0;
+    at = wrong_part(bytes, length, at);
+    while (shown < SHOWN && at[shown] >= ' ' && at[shown] <= '~')
+        shown++;
+    unsigned line = line_of(bytes, length, at);
+    if (at >= bytes + length)
+        return json_complain(root, -EINVAL, "line %u: this is not JSON: it ends too early", line);
+    if (shown == 0)
+        return json_complain(root, -EINVAL, "line %u: this is not JSON", line);
+    return json_complain(root, -EINVAL, "line %u: this is not JSON, from %.*s on%s", line,
+                         (int)shown, at, guess(at));
+}
+
 /* A zero would end the text that is meant, silently. */
 static const char *find_zero(const char *bytes, size_t length) {
     const char *raw = memchr(bytes, 0, length);
@@ -53,8 +91,7 @@ int json_parse(cJSON **tree, const char *bytes, size_t length, const struct json
                              line_of(bytes, length, end));
     cJSON *parsed = cJSON_ParseWithLengthOpts(bytes, length + 1, &end, 1);
     if (parsed == NULL)
-        return json_complain(root, -EINVAL, "line %u: this is not JSON",
-                             line_of(bytes, length, end));
+        return complain_of_syntax(root, bytes, length, end);
     if (!cJSON_IsObject(parsed)) {
         cJSON_Delete(parsed);
         return json_complain(root, -EINVAL, "this is not a JSON object ({\"key\": value, ...})");

@@ -48,8 +48,10 @@ static int read_directory(struct routes *routes, const cJSON *tree, const struct
     if (error < 0)
         return error;
     if (value == NULL)
-        return json_complain(&place, -EINVAL,
-                             "is missing: file.ihub-irq-dev.path says where the files are");
+        return json_complain(
+            &place, -EINVAL, "is missing: file.ihub-irq-dev.path says where the files are%s",
+            cJSON_HasObjectItem(tree, "routes") ? "; a file with routes is named with --config"
+                                                : "");
     error = json_directory(&place, value, &routes->directory);
     if (error == 0 && (routes->directory_place = strdup(place.way)) == NULL)
         error = -ENOMEM;
@@ -59,6 +61,8 @@ static int read_directory(struct routes *routes, const cJSON *tree, const struct
 /* Stores the part behind the first dot, or leaves `name` as it is. */
 static int read_name(char name[NAME_MAX + 1], const struct json_place *place, const cJSON *value) {
     const char *reg = NULL;
+    if (cJSON_IsString(value) && value->valuestring[0] == '\0')
+        return 0;
     int error = json_string(place, value, REG_BYTES_MAX, false, &reg);
     const char *dot = error == 0 ? strchr(reg, '.') : NULL;
     size_t length = dot != NULL ? strcspn(dot + 1, ".") : 0;

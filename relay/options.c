@@ -98,7 +98,8 @@ static int take_argument(struct options *options, char **arguments, int count,
     if (count == 0)
         return 0;
     if (count > 1)
-        return complain(problem, -EINVAL, "%.60s: one interface only; " HELP_HINT, arguments[1]);
+        return complain(problem, -EINVAL,
+                        "%.60s: one interface only; a file is named with --config", arguments[1]);
     if (options->interface != NULL)
         return complain(problem, -EINVAL, "%.60s: --interface %.60s was named already; " HELP_HINT,
                         arguments[0], options->interface);
@@ -166,7 +167,7 @@ static void print_rule(FILE *file, const struct rule *rule) {
     option_name(name, rule);
     (void)snprintf(left, sizeof left, "--%s %s", name,
                    rule->argument != NULL ? rule->argument : "");
-    (void)fprintf(file, "  %-18s %s", left, rule->prose);
+    (void)fprintf(file, "  %-21s %s", left, rule->prose);
     const void *member = (const char *)&presets + rule->offset;
     const char *text = rule->kind == KIND_text ? *(const char *const *)member : NULL;
     (void)fprintf(file, text != NULL ? " (default %s)\n" : "\n", text);

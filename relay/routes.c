@@ -77,8 +77,8 @@ static int check_twice(const struct routes *routes, struct omni_problem *problem
             const struct route *before = &routes->items[j];
             if (is_same(&route->when, &before->when) && is_same(&route->then, &before->then))
                 return complain(problem, -EEXIST,
-                                "%.80s: %.80s: the same way leads from there to %.40s already",
-                                routes->origin, route->when.place, before->then.place);
+                                "%.80s: %.80s: this route is there already, see %.40s",
+                                routes->origin, route->when.place, before->when.place);
         }
     }
     return 0;

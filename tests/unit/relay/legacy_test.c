@@ -64,6 +64,7 @@ static void what_is_missing_has_the_predecessors_name(void **state) {
     gives(REGS("\"redun_notify_trig\": {}, \"ihub_hwwd_irq\": {\"reg\": \"nodot\"},"
                "\"ihub_reset_irq\": {\"reg\": \"end.\"}"),
           usual);
+    gives(REGS("\"redun_notify_trig\": {\"reg\": \"\"}"), usual);
 }
 
 static void mistakes_are_told_with_their_place(void **state) {
@@ -86,6 +87,9 @@ static void mistakes_are_told_with_their_place(void **state) {
         {"{" PLACE ", \"misc\": 5}", "udrv.json: misc: must be an object"},
         {REGS("\"ihub_hwwd_irq\": \"x.five\""),
          "udrv.json: misc.ihub_config_dev.regs.ihub_hwwd_irq: must be an object"},
+        {"{\"directory\": \"/r\", \"routes\": []}",
+         "udrv.json: file: is missing: file.ihub-irq-dev.path says where the files are; a file "
+         "with routes is named with --config"},
         {"[1]", "udrv.json: this is not a JSON object"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {

@@ -90,7 +90,7 @@ static void mistakes_are_named(void **state) {
         {{"--config", "a"}, "which network interface? --interface INTERFACE; ip -br link"},
         {{"--config"}, "--config needs a value"},
         {{"--config", "", "e"}, "--config needs a value that is not empty"},
-        {{"--config", "a", "e", "f"}, "f: one interface only"},
+        {{"--config", "a", "e", "f"}, "f: one interface only; a file is named with --config"},
         {{"--config", "a", "--interface", "e", "f"}, "f: --interface e was named already"},
         {{"--konfig", "a"}, "--konfig: no such option, or not with a value; there are --interface"},
         {{"--dry-run=yes"}, "--dry-run=yes: no such option, or not with a value"},
