@@ -455,16 +455,40 @@ static int prepare_end(const struct routes *routes, const struct route_end *end,
                                  inner.text);
 }
 
+/* Said at the start, and not only by the first event; but somebody may still make the file. */
+static void warn_of_end(const struct routes *routes, const struct route_end *end) {
+    char path[PATH_MAX];
+    struct omni_problem problem;
+    if (end->kind != ROUTE_FILE)
+        return;
+    (void)snprintf(path, sizeof path, "%s/%s", routes->directory, end->name);
+    if (file_check_writable(path, &problem) < 0)
+        say(SAY_WARNING, "%s: %s: %s", routes->origin, end->place, problem.text);
+}
+
+static int complain_of_making(const struct routes *routes, struct omni_problem *problem,
+                              int error) {
+    if (error == -EACCES)
+        return complain(problem, error,
+                        "%.80s: %s: cannot make the directory: %s; type: sudo install -d -o USER "
+                        "%.80s, with the relay's user",
+                        routes->origin, routes->directory_place, strerror(-error),
+                        routes->directory);
+    return complain(problem, error, "%.80s: %s: cannot make the directory %.80s: %s%s",
+                    routes->origin, routes->directory_place, routes->directory, strerror(-error),
+                    file_advice(error));
+}
+
 static int prepare(const struct routes *routes, struct omni_problem *problem) {
     int error = file_make_directories(routes->directory);
     if (error < 0)
-        return complain(problem, error, "%.80s: %s: cannot make the directory %.80s: %s",
-                        routes->origin, routes->directory_place, routes->directory,
-                        strerror(-error));
+        return complain_of_making(routes, problem, error);
     for (size_t i = 0; i < routes->count && error == 0; i++) {
         error = prepare_end(routes, &routes->items[i].when, problem);
         if (error == 0)
             error = prepare_end(routes, &routes->items[i].then, problem);
+        if (error == 0)
+            warn_of_end(routes, &routes->items[i].then);
     }
     return error;
 }

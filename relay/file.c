@@ -80,6 +80,32 @@ int file_prepare(const char *path, bool is_made, struct omni_problem *problem) {
                       : complain(problem, error, "cannot make %.80s: %s", path, strerror(-error));
 }
 
+const char *file_advice(int error) {
+    if (error == -EACCES || error == -EPERM)
+        return "; as root, too, the relay has no rights but those of owner and mode: chown or "
+               "chmod";
+    if (error == -EROFS)
+        return "; a service needs ReadWritePaths= for it, see docs/relay.md";
+    return "";
+}
+
+int file_check_writable(const char *path, struct omni_problem *problem) {
+    char folder[PATH_MAX];
+    const char *wanted = path;
+    (void)snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    int error = access(path, W_OK) < 0 ? -errno : 0;
+    if (error == -ENOENT && slash != NULL) {
+        *slash = '\0';
+        wanted = folder;
+        error = access(folder, W_OK | X_OK) < 0 ? -errno : 0;
+    }
+    if (error < 0)
+        complain_write(problem, "cannot write %.70s: %s%s", wanted, strerror(-error),
+                       file_advice(error));
+    return error;
+}
+
 int file_make_directories(const char *directory) {
     char path[PATH_MAX];
     (void)snprintf(path, sizeof path, "%s", directory);

@@ -26,6 +26,13 @@ int file_write(int folder, const char *name, const char *text, struct stat *stat
  * file_write() would write it. Returns 0 or -errno with a sentence in `problem`. */
 int file_prepare(const char *path, bool is_made, struct omni_problem *problem);
 
+/* Whether file_write() may write there by the permissions as they are, or make the file. Returns 0, or
+ * -errno with a sentence in `problem` about what to do. */
+int file_check_writable(const char *path, struct omni_problem *problem);
+
+/* What else there is to say of an error with a path: ""; or a clause that begins with a semicolon. */
+const char *file_advice(int error);
+
 /* Makes the directory and all above it, where they are missing. Returns 0 or -errno. */
 int file_make_directories(const char *directory);
 

@@ -294,34 +294,52 @@ static void leave(struct link *link) {
     link->index = 0;
 }
 
-/* Why it cannot be used; NULL where it can. */
-static const char *look_for(struct link *link) {
+/* What keeps it from being used, and what to do: the advice, the interface's name, the rest of it. */
+struct lack {
+    const char *is;
+    const char *advice;
+    const char *rest; /* NULL: the advice is whole without the name */
+};
+
+static const struct lack missing = {"is not there", "ip -br link shows which there are", NULL};
+static const struct lack foreign = {"is no Ethernet interface", "ip -br link shows which there are",
+                                    NULL};
+static const struct lack deaf = {"cannot be listened to", "ip -br link shows how it is", NULL};
+static const struct lack down = {"is down", "sudo ip link set ", " up"};
+static const struct lack loose = {"has no carrier", "the other core's side is down", NULL};
+
+/* NULL where it can be used. */
+static const struct lack *look_for(struct link *link) {
     struct ifreq answer;
     if (ask(link, SIOCGIFINDEX, &answer) < 0) {
         leave(link);
-        return "is not there";
+        return &missing;
     }
     int index = answer.ifr_ifindex;
     if (ask(link, SIOCGIFHWADDR, &answer) < 0 || answer.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-        return "is no Ethernet interface";
+        return &foreign;
     memcpy(link->address.source, answer.ifr_hwaddr.sa_data, ETH_ALEN);
     if (index != link->index && bind_to(link, index, link->address.ethertype) < 0)
-        return "cannot be listened to";
+        return &deaf;
     if (ask(link, SIOCGIFFLAGS, &answer) < 0 || (answer.ifr_flags & IFF_UP) == 0)
-        return "is down";
-    return (answer.ifr_flags & IFF_RUNNING) != 0 ? NULL : "has no carrier";
+        return &down;
+    return (answer.ifr_flags & IFF_RUNNING) != 0 ? NULL : &loose;
+}
+
+static void tell_lost(const struct link *link, const struct lack *lack) {
+    say(SAY_WARNING, "Interface %s %s: events are lost until it is up (%s%s%s).", link->interface,
+        lack->is, lack->advice, lack->rest != NULL ? link->interface : "",
+        lack->rest != NULL ? lack->rest : "");
 }
 
 static void look(struct link *link) {
-    const char *lack = look_for(link);
+    const struct lack *lack = look_for(link);
     bool was_up = link->is_up;
     link->is_up = lack == NULL;
     if (link->is_up && link->was_told)
-        say(SAY_INFO, "Interface %s is up again: events go through.", link->interface);
+        say(SAY_INFO, "Interface %s is up: events go through.", link->interface);
     else if (!link->is_up && !link->was_told)
-        say(SAY_WARNING,
-            "Interface %s %s: events are lost until it is up (ip -br link shows how it is).",
-            link->interface, lack);
+        tell_lost(link, lack);
     link->was_told = !link->is_up;
     if (was_up != link->is_up)
         link->listener.on_change(link->listener.context, link->is_up);

@@ -1,6 +1,8 @@
 #include "router.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "service/say.h"
@@ -36,19 +38,28 @@ static bool is_links_affair(int error) {
     return error == -ENETDOWN || error == -ENOBUFS;
 }
 
+static void describe(char *text, size_t bytes, const struct routes *routes,
+                     const struct route_end *then) {
+    if (then->kind == ROUTE_FILE)
+        (void)snprintf(text, bytes, "writing %s/%s", routes->directory, then->name);
+    else
+        (void)snprintf(text, bytes, "sending frame \"%s\"", then->name);
+}
+
 static void judge(struct router *router, size_t index, int error) {
     const struct route_end *then = &router->routes->items[index].then;
     bool *is_failing = &router->is_failing[index];
-    const char *verb = then->kind == ROUTE_FILE ? "writing file" : "sending frame";
+    char what[PATH_MAX + 32];
     if (error < 0)
         router->status.errors++;
     if (is_links_affair(error) || (error < 0) == *is_failing)
         return;
     *is_failing = error < 0;
+    describe(what, sizeof what, router->routes, then);
     if (error < 0)
-        say(SAY_WARNING, "%s: %s \"%s\": %s.", then->place, verb, then->name, strerror(-error));
+        say(SAY_WARNING, "%s: %s: %s.", then->place, what, strerror(-error));
     else
-        say(SAY_INFO, "%s: %s \"%s\" works again.", then->place, verb, then->name);
+        say(SAY_INFO, "%s: %s works again.", then->place, what);
 }
 
 static bool begins(const struct route *route, enum route_kind kind, const char *name,
@@ -120,10 +131,22 @@ static uint64_t *counter_of(struct relay_status *status, enum frame_kind kind) {
     return &status->unknown;
 }
 
+/* Once: a name that is misspelt is found by it, and others' events must not fill the log. */
+static void tell_unknown(struct router *router, const struct frame_event *event) {
+    if (router->status.unknown > 0)
+        return;
+    say(SAY_INFO,
+        "No route begins with frame \"%.*s\": it counts as unknown, as do all further ones without "
+        "a word.",
+        (int)event->length, event->name);
+}
+
 static int on_frame(void *context, enum frame_kind kind, const struct frame_event *event) {
     struct router *router = context;
     if (kind == FRAME_EVENT && routes_has(router->routes, ROUTE_FRAME, event->name, event->length))
         return on_event(router, ROUTE_FRAME, event->name, event->length, &router->status.frames_in);
+    if (kind == FRAME_EVENT)
+        tell_unknown(router, event);
     (*counter_of(&router->status, kind))++;
     publish(router);
     return 0;
