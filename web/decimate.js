@@ -177,7 +177,7 @@ export function trace(envelope, i, from, to, move, line) {
   // A point between two gaps is seen too: half a pixel of a line.
   let lone = NaN;
   let loneValue = NaN;
-  const isStepped = series.period === 0;
+  const isOccasional = series.period === 0;
   let held = NaN;
   const begin = (/** @type {number} */ time, /** @type {number} */ value) => {
     if (lone === lone) line(lone + envelope.width / 2, loneValue);
@@ -186,7 +186,7 @@ export function trace(envelope, i, from, to, move, line) {
     move(time, value);
   };
   const go = (/** @type {number} */ time, /** @type {number} */ value) => {
-    if (isStepped && value !== held) line(time, held);
+    if (isOccasional && value !== held) line(time, held);
     held = value;
     line(time, value);
   };
@@ -223,7 +223,7 @@ export function trace(envelope, i, from, to, move, line) {
     if (least === most && last === first) continue;
     go(last, isRising ? most : least);
     // What holds from here on is neither the least nor the greatest, but the newest.
-    if (isStepped && isDown) go(last, series.value(column, series.upperBound(last) - 1));
+    if (isOccasional && isDown) go(last, series.value(column, series.upperBound(last) - 1));
     lone = NaN;
   }
   const after = series.upperBound(to);
@@ -272,6 +272,7 @@ export function runs(envelope, i, from, to, tell) {
   const lows = at(envelope.low, i);
   const highs = at(envelope.high, i);
   const inside = series.lowerBound(from);
+  const isOccasional = series.period === 0;
   let start = NaN;
   let until = NaN;
   let low = NaN;
@@ -290,14 +291,20 @@ export function runs(envelope, i, from, to, tell) {
     const isSame = !isBroken && at(lows, slot) === low && at(highs, slot) === high;
     if (!isSame) {
       // A state lasts until the next one is seen; across a gap nobody knows.
-      if (start === start) tell(start, isBroken ? until : first, low, high);
+      if (start === start) tell(start, Math.max(start, isBroken ? until : first), low, high);
       start = first;
       low = at(lows, slot);
       high = at(highs, slot);
     }
     until = at(envelope.last, slot);
+    if (!isOccasional || low === high) continue;
+    // It may be long until the next tick: of several states the newest holds, a pixel later.
+    const next = first + envelope.width;
+    tell(start, next, low, high);
+    start = next;
+    low = high = series.value(at(envelope.columns, i), series.upperBound(until) - 1);
   }
   const after = series.upperBound(to);
   if (after < series.end && series.gap(after) === GAP.none) until = series.time(after);
-  if (start === start) tell(start, until, low, high);
+  if (start === start) tell(start, Math.max(start, until), low, high);
 }

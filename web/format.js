@@ -136,6 +136,8 @@ export function formatRange(field) {
   const { minimum, maximum } = field;
   const unit = field.unit && ` ${field.unit}`;
   if (minimum !== null && maximum !== null) return `${plain(minimum)} to ${plain(maximum)}${unit}`;
+  // Of what cannot be less it says nothing.
+  if (minimum === 0 && field.type.startsWith("u")) return "";
   if (minimum !== null) return `at least ${plain(minimum)}${unit}`;
   return maximum === null ? "" : `at most ${plain(maximum)}${unit}`;
 }

@@ -86,6 +86,14 @@ test("without a period a value holds until the next tick", () => {
   assert.deepEqual(line.at(-1), [6000, 7]);
 });
 
+test("without a period, of several states in one pixel the newest holds", () => {
+  const { series } = new Envelope(seriesOf([1, 0, 1, 2], { type: "u8", period: 0 }), [0]);
+  series.append(batch(["x"], [[5, 30000, 1]]));
+  const envelope = new Envelope(series, [0]);
+  envelope.cover(0, 40000, 5000);
+  assert.deepEqual(runsOf(envelope, 0, 40000), [[1000, 6000, 0, 2], [6000, 30000, 2, 2], [30000, 30000, 1, 1]]);
+});
+
 test("one tick's peak in a minute at 1 kHz is drawn", () => {
   const values = new Array(60000).fill(0);
   values[34567] = 99;

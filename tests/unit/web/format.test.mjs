@@ -88,7 +88,9 @@ test("out of range is said in words", () => {
 
 test("ranges in words", () => {
   assert.equal(formatRange(field("i8", -100, 100, { unit: "%" })), "\u2212100 to 100 %");
-  assert.equal(formatRange(field("u32", 0, null)), "at least 0");
+  assert.equal(formatRange(field("i32", 0, null)), "at least 0");
+  assert.equal(formatRange(field("u32", 0, null)), "", "which it cannot be");
+  assert.equal(formatRange(field("u32", 1, null)), "at least 1");
   assert.equal(formatRange(field("f32", null, 3.5, { unit: "V" })), "at most 3.5 V");
   assert.equal(formatRange(field("f32")), "");
   assert.equal(formatRange(field("bool", 0, 1)), "");
