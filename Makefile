@@ -14,6 +14,8 @@ LIBDIR   ?= $(PREFIX)/lib
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
 DESTDIR  ?=
+# Where `make deb` puts packages.
+DEST     := build/deb
 # Where shells look for what completes a command line; zsh's in a package of Debian's: /usr/share/zsh/vendor-completions.
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  ?= $(PREFIX)/share/zsh/site-functions
@@ -145,7 +147,7 @@ help:
 	@echo 'make lint       format, clang-tidy, cppcheck   make format   rewrite to the style'
 	@echo 'make install    into DESTDIR/PREFIX            make deps     install what is missing'
 	@echo 'make install-services                          units for systemd, with their users and settings'
-	@echo 'make deb        Debian packages into build/deb/, ARCH=aarch64|armv7 for a Raspberry Pi (docs/packages.md)'
+	@echo 'make deb        Debian packages into DEST (build/deb/), ARCH=aarch64|armv7 for a Raspberry Pi (docs/packages.md)'
 	@echo 'make install-driver-host ARCH=...   only what runs drivers of another CPU (docs/drivers.md)'
 	@echo 'make clean      remove build/                  SANITIZE=address|thread for checked builds, V=1 to see commands'
 
@@ -164,7 +166,7 @@ deploy:
 deb:
 	$(if $(SUITE)$(SANITIZE),$(error make deb makes packages for this machine's release of Debian, without SUITE and SANITIZE))
 	@scripts/deps page deb $(if $(FOREIGN),cross $(FOREIGN),build)
-	@VERSION='$(VERSION)' scripts/deb $(ARCH)
+	@VERSION='$(VERSION)' scripts/deb $(ARCH) '$(DEST)'
 
 test:
 	@scripts/deps page build deb test
