@@ -201,13 +201,17 @@ static void blame_segment(struct doctor *doctor, const char *name, int error,
     char path[OMNI_PATH_BYTES] = "";
     struct stat facts;
     (void)omni_region_path(path, doctor->options->directory, OMNI_FILE_SEGMENT, name);
-    if (error == -EPERM && stat(path, &facts) == 0)
+    bool is_there = lstat(path, &facts) == 0;
+    bool is_file = !is_there || S_ISREG(facts.st_mode);
+    bool is_broken = error == -EBADMSG || error == -ENODATA || error == -EINVAL || error == -EFBIG;
+    if (!is_file || is_broken)
+        (void)snprintf(remedy, sizeof remedy, "%srm %s%s", doctor_sudo_remove(path),
+                       is_there && S_ISDIR(facts.st_mode) ? "-r " : "", path);
+    else if (error == -EPERM && is_there)
         (void)snprintf(remedy, sizeof remedy, "omni-observer --trust %lu",
                        (unsigned long)facts.st_uid);
     else if (error == -EPROTO)
         (void)snprintf(remedy, sizeof remedy, "omni-observer --version");
-    else if (error == -EBADMSG || error == -ENODATA || error == -EINVAL || error == -EFBIG)
-        (void)snprintf(remedy, sizeof remedy, "%srm %s", doctor_sudo_remove(path), path);
     else if (error == -EACCES)
         (void)snprintf(remedy, sizeof remedy, "%schmod a+r %s", doctor_sudo_change(path), path);
     doctor_say(doctor, DOCTOR_MEND, remedy, "%s cannot be shown: %s", name, problem->text);

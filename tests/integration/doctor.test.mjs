@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmod, chown, copyFile, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, chown, copyFile, mkdir, open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -187,6 +188,21 @@ test("segments that cannot be read", options, async (t) => {
   assert.match(junk.text, /junk cannot be shown: .*no status segment/);
   assert.equal(newer.grade, "mend");
   assert.match(newer.text, /newer cannot be shown: .*layout version 99/);
+});
+
+test("what is no file in a segment's place: what is typed removes it", options, async (t) => {
+  const place = await openPlace(t);
+  await place.startRobot({ name: "good" });
+  await mkdir(place.segment("folder"));
+  await symlink("omni.loop", place.segment("loop"));
+  await symlink("/etc/passwd", place.segment("elsewhere"));
+  execFileSync("mkfifo", [place.segment("pipe")]);
+  const report = await consult(place);
+  const wrong = report.of("sources").filter(({ grade }) => grade === "mend");
+  assert.equal(wrong.length, 4, JSON.stringify(wrong));
+  wrong.forEach(typeIt);
+  assert.deepEqual(grades(await consult(place), "sources"), ["ok"]);
+  assert.equal(existsSync("/etc/passwd"), true);
 });
 
 test("a robot of a user who is not trusted", options, async (t) => {
