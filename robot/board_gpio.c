@@ -36,6 +36,7 @@ struct board {
     uint64_t pressed_ns; /* when the emergency stop was pressed; 0: it was let go */
     bool stopped;        /* by the emergency stop, for good */
     bool beat;           /* what the heartbeat's line shows */
+    bool guarded;        /* the guard looked for ticks lately */
     bool mourned;        /* it was told that the guard is gone */
 };
 
@@ -158,6 +159,7 @@ static int gpio_open(struct board **board, const struct board_setup *setup,
     if (made == NULL)
         return complain(problem, -ENOMEM, "no memory for a board");
     *made = (struct board){
+        .guarded = true,
         .overrun.limit_ns = config.board.overrun_limit_ms * CLOCK_NS_A_MILLISECOND,
         .geometry.wheel_circle_mm = (double)config.board.wheel_circle_mm,
         .geometry.top_speed_mm_s = (double)config.board.top_speed_mm_s,
@@ -197,10 +199,21 @@ static bool is_pressed(struct board *board) {
     return gpio_line_get(board->emergency_stop) != 0 || was_pressed(board);
 }
 
+/* Ticks in time are half of it: somebody has to be there who would see that there are none. */
+static bool is_guarded(struct board *board, uint64_t now_ns) {
+    bool looks = motor_guard_looks(&board->guard, now_ns);
+    if (!looks && board->guarded)
+        say(SAY_WARNING, "The process that guards the motors (omni-guard) does not look any more; "
+                         "is it suspended? They are off until it does.");
+    board->guarded = looks;
+    return looks;
+}
+
 /* That somebody lets go of the button must not start the motors: it holds until the next start. A
  * line that cannot be read any more is as good as pressed. */
 static enum motor_hold gpio_hold(struct board *board, uint64_t now_ns) {
-    bool late = overrun_tick(&board->overrun, now_ns, motor_guard_acted(&board->guard));
+    bool seen = motor_guard_acted(&board->guard);
+    bool late = overrun_tick(&board->overrun, now_ns, !is_guarded(board, now_ns) || seen);
     if (!board->stopped && board->emergency_stop != NULL && is_pressed(board))
         board->stopped = true;
     if (board->stopped)

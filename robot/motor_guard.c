@@ -47,12 +47,17 @@ static bool robot_ended(int life, uint64_t wait_ns) {
     return ppoll(&end, 1, &wait, NULL) > 0;
 }
 
+static void tell_look(struct motor_guard_shared *shared) {
+    uint64_t now_ns = clock_now_ns();
+    mailbox_put(&shared->looks, &now_ns, (struct omni_time){.monotonic_ns = now_ns});
+}
+
 /* While beats are missing it says "off" again and again: the loop may be about to switch on. */
 static void watch(struct motor_guard_shared *shared, struct motors *motors, uint64_t limit_ns,
                   int life) {
     uint64_t wait_ns = limit_ns;
     uint64_t offs = 0;
-    while (!robot_ended(life, wait_ns)) {
+    for (tell_look(shared); !robot_ended(life, wait_ns); tell_look(shared)) {
         if (!beat_is_missing(&shared->beats, limit_ns, &wait_ns))
             continue;
         /* Told first: a loop that has not seen it after driving is switched off after that. */
@@ -173,9 +178,12 @@ int motor_guard_start(struct motor_guard *guard, struct motors *motors,
         mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return complain(problem, -errno, "no memory for the motors' guard");
-    struct motor_guard made = {.shared = shared};
+    struct motor_guard made = {.shared = shared,
+                               .looked_ns = clock_now_ns(),
+                               .patience_ns = settings->limit_ns + MOTOR_GUARD_SILENCE_NS};
     mailbox_init(&shared->beats, sizeof(uint64_t));
     mailbox_init(&shared->offs, sizeof(uint64_t));
+    mailbox_init(&shared->looks, sizeof(uint64_t));
     int error = start(&made, motors, settings);
     if (error == 0) {
         error = schedule(&made, settings->priority);
@@ -216,6 +224,12 @@ bool motor_guard_acted(struct motor_guard *guard) {
 bool motor_guard_is_alive(const struct motor_guard *guard) {
     struct pollfd end = {.fd = guard->life, .events = 0};
     return poll(&end, 1, 0) <= 0 || (end.revents & POLLERR) == 0;
+}
+
+bool motor_guard_looks(struct motor_guard *guard, uint64_t now_ns) {
+    struct omni_time time;
+    (void)mailbox_newest(&guard->shared->looks, &guard->looked_ns, &time); /* else what was known */
+    return now_ns < guard->looked_ns + guard->patience_ns;
 }
 
 void motor_guard_stop(struct motor_guard *guard) {

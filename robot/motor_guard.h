@@ -14,6 +14,7 @@
  *     struct motor_guard_settings settings = {.before = &before, .limit_ns = ..., .priority = ...};
  *     int error = motor_guard_start(&guard, &motors, &settings, &problem);
  *     each tick: motor_guard_beat(&guard, now_ns); if (!motor_guard_is_alive(&guard)) ... end ...
+ *                if (!motor_guard_looks(&guard, now_ns)) ... motors off until it does again ...
  *     motor_guard_stop(&guard);             // then the motors may be closed
  *
  * Threads
@@ -43,6 +44,9 @@
 
 #define MOTOR_GUARD_PATIENCE_NS UINT64_C(1000000000)
 
+/* It looks once in its limit_ns; so much later it counts as suspended. */
+#define MOTOR_GUARD_SILENCE_NS UINT64_C(1000000000)
+
 /* Descriptors that are open at some moment, one bit each. */
 struct motor_guard_files {
     uint64_t open[MOTOR_GUARD_FILES / 64];
@@ -52,12 +56,15 @@ struct motor_guard_files {
 struct motor_guard_shared {
     struct mailbox beats; /* from the robot: when its newest tick commanded the motors */
     struct mailbox offs;  /* from the guard: how often it switched off because none came */
+    struct mailbox looks; /* from the guard: when it looked for a beat last */
 };
 
 /* The members are the module's own. */
 struct motor_guard {
     struct motor_guard_shared *shared;
-    uint64_t offs; /* how often it had switched off when it was asked last */
+    uint64_t offs;        /* how often it had switched off when it was asked last */
+    uint64_t looked_ns;   /* when it was known to look last */
+    uint64_t patience_ns; /* how old that may be */
     pid_t process;
     int life; /* the end of a pipe: that it closes tells the guard that the robot is gone */
 };
@@ -90,6 +97,10 @@ bool motor_guard_acts(const struct motor_guard *guard);
 
 /* False where somebody has ended it. */
 bool motor_guard_is_alive(const struct motor_guard *guard);
+
+/* Whether it has looked for beats lately, at most limit_ns and MOTOR_GUARD_SILENCE_NS ago. One that
+ * is suspended lives, and does nothing: were the robot killed then, its motors would stay on. */
+bool motor_guard_looks(struct motor_guard *guard, uint64_t now_ns);
 
 /* Ends the guard, which switches the motors off once more, and waits for it. One that is suspended
  * is killed after MOTOR_GUARD_PATIENCE_NS: the caller has switched the motors off before. */

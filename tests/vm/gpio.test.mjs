@@ -135,6 +135,21 @@ const SUBTESTS = {
     assert.match(await machine.output("robot"), /The process that guards the motors .* is gone/);
   },
 
+  async "a guard that is suspended: off until it looks again"(machine) {
+    const pid = await startRobot(machine, "switch");
+    await machine.until("ahead");
+    await machine.must("kill -STOP $(guards)");
+    const held = await tick(machine, '"motor_hold":"overrun"');
+    assert.deepEqual(held.motor_power, [0, 0, 0]);
+    await machine.until("off");
+    assert.match(await machine.output("robot"), /The process that guards the motors .* does not look any more/);
+    await machine.must("kill -CONT $(guards)");
+    await machine.until("ahead");
+    await machine.must("kill -STOP $(guards)");
+    await end(machine, pid); // and it is not waited for
+    await machine.until('off && [ -z "$(guards)" ]');
+  },
+
   async "a loop that hangs: off while it does, and for a while after"(machine) {
     const pid = await startRobot(machine, "switch");
     await machine.until("ahead");

@@ -62,7 +62,7 @@ static bool spin_until_off(const char *path) {
     return *duty == '0';
 }
 
-/* Orders: 'd' drive and beat, 'a' is the guard alive, 'o' did it switch off, 's' stop in order; 'h'
+/* Orders: 'd' drive and beat, 'a' is the guard alive, 'l' does it look, 'o' did it switch off, 's' stop in order; 'h'
  * hang until it is off. */
 static void obey(const struct scene *scene, struct motor_guard *guard, struct motors *motors,
                  char order, int answers) {
@@ -72,6 +72,8 @@ static void obey(const struct scene *scene, struct motor_guard *guard, struct mo
         motor_guard_beat(guard, clock_now_ns());
     } else if (order == 'a') {
         answer = motor_guard_is_alive(guard) ? 'y' : 'n';
+    } else if (order == 'l') {
+        answer = motor_guard_looks(guard, clock_now_ns()) ? 'y' : 'n';
     } else if (order == 'o') {
         answer = motor_guard_acted(guard) ? 'y' : 'n';
     } else if (order == 'h') {
@@ -311,6 +313,23 @@ static void signals_do_not_end_it(void **state) {
     wait_until_gone(scene->guard);
 }
 
+/* It lives, but would not switch off. With beats and without, it looks. */
+static void a_suspended_guard_is_noticed(void **state) {
+    struct scene *scene = *state;
+    assert_int_equal(order(scene, 'l'), 'y');
+    assert_int_equal(kill(scene->guard, SIGSTOP), 0);
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+    while (order(scene, 'l') != 'n')
+        assert_true(clock_now_ns() < end_ns);
+    assert_int_equal(order(scene, 'a'), 'y');
+    assert_int_equal(kill(scene->guard, SIGCONT), 0);
+    while (order(scene, 'l') != 'y')
+        assert_true(clock_now_ns() < end_ns);
+    assert_int_equal(order(scene, 'd'), 'd');
+    wait_for_off(scene);
+    assert_int_equal(order(scene, 'l'), 'y');
+}
+
 /* The robot must be able to end all the same. */
 static void a_suspended_guard_is_not_waited_for(void **state) {
     struct scene *scene = *state;
@@ -343,6 +362,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_dead_guard_is_noticed, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(it_has_a_name_of_its_own, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(signals_do_not_end_it, raise_scene, strike_scene),
+        cmocka_unit_test_setup_teardown(a_suspended_guard_is_noticed, raise_scene, strike_scene),
         cmocka_unit_test_setup_teardown(a_suspended_guard_is_not_waited_for, raise_scene,
                                         strike_scene),
         cmocka_unit_test_setup_teardown(it_holds_nothing_of_the_robots, raise_scene, strike_scene),
