@@ -18,10 +18,9 @@
 
 #include "clock.h"
 #include "library.h"
+#include "pace.h"
 
 static_assert(AVAHI_NAME_BYTES == AVAHI_LABEL_MAX, "the longest name that the library takes");
-
-enum { FREE_COLLISIONS = 3, RETRY_MIN_S = 1, MILLISECONDS = 1000 };
 
 /* ---- libavahi-client ---- */
 
@@ -80,9 +79,8 @@ struct announcement {
     AvahiClient *client;
     AvahiEntryGroup *group;
     char name[AVAHI_NAME_BYTES];
-    unsigned collisions;
     uint64_t register_ns; /* when to try again; 0: nothing to do */
-    unsigned retry_s;     /* until the next client */
+    struct pace pace;     /* of all that was tried again */
     bool has_failed;      /* this client is of no use any more */
     bool is_over;
 };
@@ -127,11 +125,15 @@ static void tell_error(struct announcement *announcement, int error) {
 static void tell_name(struct announcement *announcement) {
     struct avahi_news news;
     const char *host = announcement->library.avahi_client_get_host_name_fqdn(announcement->client);
-    announcement->retry_s = RETRY_MIN_S;
     memset(&news, 0, sizeof news);
     (void)snprintf(news.name, sizeof news.name, "%s", announcement->name);
     (void)snprintf(news.host, sizeof news.host, "%s", host != NULL ? host : "");
     tell(announcement, &news);
+}
+
+static uint64_t after_setback(struct announcement *announcement) {
+    uint64_t now_ns = clock_now_ns();
+    return now_ns + pace_setback(&announcement->pace, now_ns);
 }
 
 static void fail(struct announcement *announcement, int error) {
@@ -146,10 +148,7 @@ static void choose_alternative(struct announcement *announcement) {
     if (name != NULL)
         (void)snprintf(announcement->name, sizeof announcement->name, "%s", name);
     announcement->library.avahi_free(name);
-    unsigned seconds = ++announcement->collisions > FREE_COLLISIONS ? announcement->collisions : 0;
-    if (seconds > AVAHI_RETRY_MAX_S)
-        seconds = AVAHI_RETRY_MAX_S;
-    announcement->register_ns = clock_now_ns() + seconds * CLOCK_NS_A_SECOND + 1;
+    announcement->register_ns = after_setback(announcement);
 }
 
 static AvahiStringList *make_texts(const struct library *library) {
@@ -242,13 +241,18 @@ static void withdraw(struct announcement *announcement) {
         (void)announcement->library.avahi_entry_group_reset(announcement->group);
 }
 
+static void be_ready(struct announcement *announcement) {
+    bool is_first = announcement->group == NULL;
+    announcement->register_ns = is_first ? clock_now_ns() : after_setback(announcement);
+}
+
 /* Comes for the first time from within avahi_client_new(). What takes calls of its own is left to
  * the loop. */
 static void on_client(AvahiClient *client, AvahiClientState state, void *context) {
     struct announcement *announcement = context;
     announcement->client = client;
     if (state == AVAHI_CLIENT_S_RUNNING)
-        announcement->register_ns = clock_now_ns();
+        be_ready(announcement);
     else if (state == AVAHI_CLIENT_S_REGISTERING || state == AVAHI_CLIENT_S_COLLISION)
         withdraw(announcement);
     else if (state == AVAHI_CLIENT_CONNECTING)
@@ -290,7 +294,6 @@ static void hold_client(struct announcement *announcement) {
     announcement->group = NULL;
     announcement->register_ns = 0;
     announcement->name[0] = '\0';
-    announcement->collisions = 0;
     const AvahiPoll *api = library->avahi_simple_poll_get(announcement->poll);
     announcement->client =
         library->avahi_client_new(api, AVAHI_CLIENT_NO_FAIL, on_client, announcement, &error);
@@ -304,10 +307,8 @@ static void hold_client(struct announcement *announcement) {
 
 static void wait_a_while(struct announcement *announcement) {
     struct pollfd line = {.fd = announcement->line, .events = POLLIN};
-    announcement->is_over = poll(&line, 1, (int)announcement->retry_s * MILLISECONDS) > 0;
-    announcement->retry_s *= 2;
-    if (announcement->retry_s > AVAHI_RETRY_MAX_S)
-        announcement->retry_s = AVAHI_RETRY_MAX_S;
+    int milliseconds = milliseconds_until(after_setback(announcement));
+    announcement->is_over = poll(&line, 1, milliseconds) > 0;
 }
 
 /* A poll of its own for each client: what a failed one has left in it goes with it. */
@@ -325,7 +326,7 @@ static void try_once(struct announcement *announcement) {
 void avahi_announce(const struct avahi_plan *plan, int line,
                     void (*teller)(void *context, const struct avahi_news *news), void *context) {
     struct announcement announcement = {
-        .plan = plan, .line = line, .tell = teller, .context = context, .retry_s = RETRY_MIN_S};
+        .plan = plan, .line = line, .tell = teller, .context = context};
     if (!load(&announcement.library)) {
         tell_reason(&announcement, AVAHI_REASON_LIBRARY);
         return;

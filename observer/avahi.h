@@ -17,9 +17,10 @@
  *
  * Failure
  *   None that ends it. No library, no D-Bus, no daemon, one that goes, one that refuses: `tell` is
- *   told the reason, and it is tried again. A daemon that appears is noticed at once, a D-Bus that
- *   does within AVAHI_RETRY_MAX_S. A name that somebody else has gets the daemon's usual
- *   alternative ("name #2"); who disputes every name slows that down to one a minute.
+ *   told the reason, and it is tried again, at the pace of pace.h. A daemon that appears is noticed
+ *   at once, a D-Bus that does within PACE_MOST_S. A name that somebody else has gets the daemon's
+ *   usual alternative ("name #2"); who disputes every name, or has the daemon start or choose its
+ *   name again and again, slows that down to one announcement a minute.
  */
 #ifndef OBSERVER_AVAHI_H
 #define OBSERVER_AVAHI_H
@@ -30,7 +31,6 @@
 
 #define AVAHI_SERVICE_TYPE "_omniscient._tcp"
 #define AVAHI_NAME_BYTES   64u /* of a service's name, with NUL: a label of the DNS */
-#define AVAHI_RETRY_MAX_S  60
 
 /* Why it is not announced, as `reason` says it: by these words the doctor knows what to type. */
 #define AVAHI_REASON_LIBRARY "libavahi-client is not installed"

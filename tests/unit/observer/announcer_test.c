@@ -16,6 +16,8 @@
 
 #include "../skip.h"
 #include "observer/announcer.h"
+#include "observer/clock.h"
+#include "observer/pace.h"
 
 static uv_loop_t loop;
 static struct announcer *announcer;
@@ -111,6 +113,34 @@ static void a_bus_that_never_answers_is_left_behind(void **state) {
     assert_int_equal(unlink(bus.sun_path), 0);
 }
 
+/* A time is what is promised: how seldom, at least. */
+static void a_bus_that_ends_again_and_again_is_asked_ever_more_seldom(void **state) {
+    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct pace pace = {.setbacks = 0};
+    uint64_t begin_ns = 0;
+    uint64_t least_ns = 0;
+    (void)state;
+    if (!avahi_is_installed())
+        SKIP_BECAUSE("there is no libavahi-client");
+    assert_int_equal(bind(server, (struct sockaddr *)&bus, sizeof bus), 0);
+    assert_int_equal(listen(server, 1), 0);
+    assert_int_equal(announcer_open(&announcer, &loop, &wanted), 0);
+    for (unsigned i = 0; i <= PACE_FREE + 1; i++) {
+        int asked = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(asked >= 0);
+        if (i == 0)
+            begin_ns = clock_now_ns();
+        else
+            least_ns += pace_setback(&pace, begin_ns);
+        close(asked);
+    }
+    uint64_t took_ns = clock_now_ns() - begin_ns;
+    assert_true(announcer_close(announcer));
+    close(server);
+    assert_int_equal(unlink(bus.sun_path), 0);
+    assert_true(took_ns >= least_ns);
+}
+
 static void what_is_told(void **state) {
     struct text text;
     (void)state;
@@ -128,6 +158,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(no_bus_is_said_and_waits_for_nobody, start_loop, end_loop),
         cmocka_unit_test_setup_teardown(a_bus_that_never_answers_is_left_behind, start_loop,
                                         end_loop),
+        cmocka_unit_test_setup_teardown(a_bus_that_ends_again_and_again_is_asked_ever_more_seldom,
+                                        start_loop, end_loop),
         cmocka_unit_test(what_is_told),
     };
     return cmocka_run_group_tests(tests, make_place, remove_place);
