@@ -137,7 +137,7 @@ static int check(const struct options *options, struct omni_problem *problem) {
         return complain(problem, -EINVAL,
                         "what leads to what? name a file: omni-relay --interface rpmsg4000 "
                         "--config relay.json (man omni-relay has an example), or the "
-                        "predecessor's: UDRV_JSON_PATH=udrv.json omni-relay rpmsg4000");
+                        "predecessor's: sudo UDRV_JSON_PATH=udrv.json omni-relay rpmsg4000");
     if (options->interface == NULL && !options->dry_run)
         return complain(
             problem, -EINVAL,

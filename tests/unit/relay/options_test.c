@@ -86,7 +86,11 @@ static void mistakes_are_named(void **state) {
         const char *said;
     } mistakes[] = {
         {{NULL}, "what leads to what? name a file: omni-relay --interface rpmsg4000 --config"},
-        {{"rpmsg4000"}, "what leads to what?"},
+        {{"rpmsg4000"},
+         "what leads to what? name a file: omni-relay --interface rpmsg4000 --config relay.json "
+         "(man "
+         "omni-relay has an example), or the predecessor's: sudo UDRV_JSON_PATH=udrv.json "
+         "omni-relay rpmsg4000"},
         {{"--config", "a"}, "which network interface? --interface INTERFACE; ip -br link"},
         {{"--config"}, "--config needs a value"},
         {{"--config", "", "e"}, "--config needs a value that is not empty"},
