@@ -50,7 +50,9 @@ static void read_ring(struct finding *finding) {
     }
     finding->heard_ns = clock_now_ns();
     uint64_t span = finding->stamp.time.monotonic_ns - first.time.monotonic_ns;
-    if (finding->stamp.tick > first.tick && span > 0 && span < UINT64_MAX / 2)
+    /* Where ticks come by events they have no rate: one of two that came at once would be vast. */
+    bool is_paced = finding->facts.period_ns != 0 || finding->facts.steady;
+    if (is_paced && finding->stamp.tick > first.tick && span > 0 && span < UINT64_MAX / 2)
         finding->rate = (double)(finding->stamp.tick - first.tick) * 1e9 / (double)span;
 }
 

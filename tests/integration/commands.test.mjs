@@ -67,7 +67,10 @@ test("list names the sources and their states, for people and for programs", opt
   const closed = await place.startPublisher({ name: "closed", args: ["--layout", "b"] });
   await dead.stop("SIGKILL");
   await closed.stop();
-  await until("the robot's rate is known", async () => parse((await looked(place, "list", "--json")).stdout).find(({ name }) => name === "robot").rate > 0);
+  await place.startPublisher({ name: "events", args: ["--no-period"] });
+  const found = async (source) => parse((await looked(place, "list", "--json")).stdout).find(({ name }) => name === source);
+  await until("the robot's rate is known", async () => (await found("robot")).rate > 0);
+  await until("events have come", async () => (await found("events")).tick > 2);
 
   const { code, stdout } = await looked(place, "list", "--json");
   assert.equal(code, 0);
@@ -75,16 +78,18 @@ test("list names the sources and their states, for people and for programs", opt
   assert.deepEqual(lines.map(({ name, state, reason }) => [name, state, reason]).sort(), [
     ["closed", "stopped", "closed"],
     ["dead", "stopped", "died"],
+    ["events", "live", ""],
     ["robot", "live", ""],
   ]);
   const live = lines.find(({ name }) => name === "robot");
   assert.equal(live.process, robot.pid);
   assert.equal(live.period, 10_000);
   assert.equal(live.owner, process.getuid());
+  assert.equal(lines.find(({ name }) => name === "events").rate, null, "events have no rate");
 
   const table = (await looked(place, "list")).stdout.split("\n");
   assert.match(table[0], /^NAME\tSTATE\tRATE/);
-  assert.equal(table.length, 5);
+  assert.equal(table.length, 6);
   assert.ok(table.some((line) => line.startsWith(`robot\tlive\t`) && line.split("\t").includes(String(robot.pid))));
 });
 
