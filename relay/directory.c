@@ -28,9 +28,8 @@ enum {
 /* Of the directory itself; of the one above it, which alone tells that it was removed while somebody
  * has it open, as this program does; and of whatever is above while it is not there. */
 #define EVENTS_INSIDE (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW)
-#define EVENTS_BESIDE (IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR)
-#define EVENTS_ABOVE                                                                               \
-    (EVENTS_BESIDE | IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+#define EVENTS_BESIDE (IN_DELETE | IN_MOVED_FROM | IN_ATTRIB | IN_ONLYDIR)
+#define EVENTS_ABOVE  (EVENTS_BESIDE | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
 
 /* A file of a route. */
 struct file {
@@ -60,6 +59,7 @@ struct directory {
     bool is_empty;           /* nothing more waited then */
     struct file files[2 * ROUTES_MAX];
     size_t file_count;
+    bool is_ours; /* nobody else may put files into it */
     bool is_handling;
     bool was_told; /* why it cannot be watched although it is there */
     unsigned handles;
@@ -245,6 +245,14 @@ static void watch_above(struct directory *directory, char path[PATH_MAX], char m
            (directory->above = inotify_add_watch(directory->watcher, path, EVENTS_ABOVE)) < 0);
 }
 
+/* Where the one above is not watched, nobody would tell that this has changed. */
+static void look_at_rights(struct directory *directory) {
+    struct stat status;
+    directory->is_ours = directory->above >= 0 && fstat(directory->folder, &status) == 0 &&
+                         (status.st_uid == geteuid() || status.st_uid == 0) &&
+                         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
 /* A look may be overtaken: what is missing now may be there when the one above is watched. But one
  * above that may not be read can be there and never be watched, so there is an end to it. Returns 0, or
  * -errno where the directory is not there. */
@@ -262,6 +270,8 @@ static int attach(struct directory *directory) {
             (void)inotify_add_watch(directory->watcher, path, EVENTS_BESIDE);
         break;
     }
+    if (error == 0)
+        look_at_rights(directory);
     return error;
 }
 
@@ -323,11 +333,16 @@ static int handle_inside(struct directory *directory, const struct inotify_event
 
 static void handle_above(struct directory *directory, const struct inotify_event *event) {
     const char *name = strrchr(directory->path, '/') + 1;
-    if (directory->inside < 0)
+    if (directory->inside < 0) {
         find_again(directory);
-    else if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0 && event->len > 0 &&
-             strcmp(event->name, name) == 0)
+        return;
+    }
+    if (event->len == 0 || strcmp(event->name, name) != 0)
+        return;
+    if ((event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
         on_gone(directory);
+    else
+        look_at_rights(directory);
 }
 
 static int handle(struct directory *directory, const struct inotify_event *event) {
@@ -419,7 +434,7 @@ static int write_watched(struct directory *directory, struct file *file, const c
     for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
         continue;
     size_t ahead = directory->end - directory->at;
-    int error = file_write(directory->folder, file->name, text, &status);
+    int error = file_write(directory->folder, directory->is_ours, file->name, text, &status);
     for (int i = 0; i < CHUNKS_AHEAD && read_events(directory) > 0; i++)
         continue;
     if (status.st_ino != 0) {
@@ -437,7 +452,7 @@ int directory_write(struct directory *directory, const char *name, const char *t
     if (file == NULL)
         return -EINVAL;
     return file->begins ? write_watched(directory, file, text)
-                        : file_write(directory->folder, name, text, NULL);
+                        : file_write(directory->folder, directory->is_ours, name, text, NULL);
 }
 
 /* ---- opening and closing ---- */

@@ -33,27 +33,32 @@ static int check_kind(int file, struct stat *status) {
     return status->st_nlink > 1 ? -EMLINK : 0;
 }
 
-static int fill(int file, const char *text) {
-    struct stat before;
+/* The text first where that does no harm, for it is what somebody waits for. */
+static int fill(int file, const char *text, bool is_ours) {
+    struct stat found;
     size_t length = strlen(text);
-    int error = check_kind(file, &before);
+    int error = is_ours ? 0 : check_kind(file, &found);
     if (error < 0)
         return error;
     ssize_t count = pwrite(file, text, length, 0);
     if (count < 0)
-        return -errno;
+        return errno == ESPIPE ? -EINVAL : -errno;
+    if (is_ours)
+        error = check_kind(file, &found);
+    if (error < 0)
+        return error;
     if ((size_t)count < length)
         return -ENOSPC;
-    return before.st_size > (off_t)length && ftruncate(file, (off_t)length) < 0 ? -errno : 0;
+    return found.st_size > (off_t)length && ftruncate(file, (off_t)length) < 0 ? -errno : 0;
 }
 
-int file_write(int folder, const char *name, const char *text, struct stat *status) {
+int file_write(int folder, bool is_ours, const char *name, const char *text, struct stat *status) {
     if (status != NULL)
         *status = (struct stat){.st_ino = 0};
     int file = folder >= 0 ? open_file(folder, name) : -ENOENT;
     if (file < 0)
         return file;
-    int error = fill(file, text);
+    int error = fill(file, text, is_ours);
     if (status != NULL)
         (void)fstat(file, status);
     (void)close(file);

@@ -214,6 +214,12 @@ static void others_directories_and_pipes_are_no_files(void **state) {
     holds(place, "victim", "safe");
 }
 
+/* Others may put files into the directory from now on. */
+static void share(struct place *place) {
+    assert_int_equal(chmod(path_of(place, ""), 0777), 0);
+    settle(place);
+}
+
 /* A file that the relay may write, and should not: it is only called so here. */
 static void hard_links_to_others_files_are_left_alone(void **state) {
     struct place *place = *state;
@@ -224,6 +230,7 @@ static void hard_links_to_others_files_are_left_alone(void **state) {
     assert_int_equal(write(file, "safe", 4), 4);
     (void)close(file);
     begin(place);
+    share(place);
     assert_int_equal(link(victim, path_of(place, "c")), 0);
     assert_int_equal(link(victim, path_of(place, "a")), 0);
     assert_int_equal(directory_write(place->directory, "c", "1"), -EMLINK);
@@ -244,6 +251,7 @@ static void hard_links_to_others_files_are_left_alone(void **state) {
 static void devices_are_not_written_to(void **state) {
     struct place *place = *state;
     begin(place);
+    share(place);
     if (mknod(path_of(place, "c"), S_IFCHR | 0666, makedev(1, 7)) < 0)
         skip(); /* needs root */
     int error = directory_write(place->directory, "c", "1");
