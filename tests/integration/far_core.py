@@ -91,22 +91,30 @@ def noise(number, seed):
     return number
 
 
-def watch(directory):
-    """From now on, whoever closes a file there after writing is noted."""
+def watch(directory, *names):
+    """From now on, whoever closes one of these files there after writing is noted. They are made where they are missing.
+
+    The files are watched, not the directory: what happens to others needs no room in the kernel's queue."""
     libc = ctypes.CDLL(None, use_errno=True)
     watcher = libc.inotify_init1(os.O_CLOEXEC)
-    if libc.inotify_add_watch(watcher, directory.encode(), IN_CLOSE_WRITE) < 0:
-        raise OSError(ctypes.get_errno(), directory)
-    threading.Thread(target=note, args=(watcher,), daemon=True).start()
+    watched = {}
+    for name in names:
+        path = os.path.join(directory, name)
+        open(path, "a").close()
+        watch = libc.inotify_add_watch(watcher, path.encode(), IN_CLOSE_WRITE)
+        if watch < 0:
+            raise OSError(ctypes.get_errno(), path)
+        watched[watch] = name
+    threading.Thread(target=note, args=(watcher, watched), daemon=True).start()
     return True
 
 
-def note(watcher):
+def note(watcher, watched):
     while True:
         events = os.read(watcher, 1 << 20)
         while events:
-            _, mask, _, length = struct.unpack_from("iIII", events)
-            closings.append(events[16 : 16 + length].rstrip(b"\0").decode() if mask == IN_CLOSE_WRITE else "?")
+            watch, _, _, length = struct.unpack_from("iIII", events)
+            closings.append(watched.get(watch, "?"))
             events = events[16 + length :]
 
 
