@@ -337,6 +337,26 @@ test("frames that come while it is stopped: what the kernel has no room for is c
   assert.deepEqual(await far.payloads(), turns(["a", "b"], status.frames_in));
 });
 
+test("killed in the middle of a burst: the next one has its name, its files and its interface at once", cores, async (t) => {
+  const place = await openPlace(t);
+  const board = await openCores(t, place);
+  const far = await board.startFar();
+  const config = configOf(place, ["file a -> frame A", "file b -> frame B", "frame C -> C > c"]);
+  const dashboard = await Dashboard.open(place);
+  for (let i = 0; i < 3; i++) {
+    const relay = await board.startRelay({ config });
+    await dashboard.shows((status) => status.link_up && status.frames_in + status.files_in === 0);
+    const sent = far.ask("burst", 2000, "C");
+    for (const name of turns(["a", "b"], 2000)) put(place, name, "");
+    await dashboard.shows((status) => status.frames_in > 0 && status.files_in > 0);
+    await relay.stop("SIGKILL");
+    await sent;
+    const payloads = (await far.payloads()).join("");
+    assert.match(payloads, /^(AB)+A?$/, "in order as far as it came");
+    await until("what was killed writes a whole text, or the next one does", async () => (await textOf(place, "c")) === "C");
+  }
+});
+
 test("long frames that wait for room to answer keep their turns", cores, async (t) => {
   const place = await openPlace(t);
   const board = await openCores(t, place);
