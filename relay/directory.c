@@ -179,8 +179,8 @@ static void look_at_all(struct directory *directory) {
             pretend(directory, IN_CLOSE_WRITE, directory->files[i].name);
 }
 
-/* Reading ahead takes the kernel's bound away, so there is one here; what is lost is made good the same
- * way. The one that is being handled stays. */
+/* Reading ahead takes the kernel's bound away, so there is one here; what is lost is made good the
+ * same way. The one that is being handled stays. */
 static void bound_backlog(struct directory *directory) {
     if (directory->end - directory->at <= BACKLOG_BYTES)
         return;
@@ -515,8 +515,8 @@ static int complain_of_watching(const struct routes *routes, int error,
                     hint(error));
 }
 
-/* Links, "." and ".." are resolved once: where they lead to another directory later, nobody would be told
- * of it, and whoever may change them could make this program write elsewhere. */
+/* Links, "." and ".." are resolved once: where they lead to another directory later, nobody would be
+ * told of it, and whoever may change them could make this program write elsewhere. */
 static int begin_to_watch(struct directory *directory, struct omni_problem *problem) {
     const struct routes *routes = directory->routes;
     if (realpath(routes->directory, directory->path) == NULL)

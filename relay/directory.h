@@ -6,6 +6,7 @@
  *   being renamed (inotify(7)). The directory is watched, not the files, so that one that is deleted,
  *   replaced or renamed goes on working; a directory that is deleted or renamed is looked for again as
  *   soon as something takes its name. What this program writes itself is no event.
+ *   Symbolic links in its path are resolved once; none is followed that takes its place later.
  *
  * Calling sequence
  *     struct directory *directory;
@@ -18,7 +19,8 @@
  * What the kernel coalesces
  *   A file that is closed again before its event was read, with no other event between, is one
  *   event. Where more than fs.inotify.max_queued_events wait, the rest is lost: then each file
- *   of a route that has changed since the queue was last empty is one event more.
+ *   of a route that has changed since the queue was last empty is one event more. The same becomes of
+ *   what is read ahead of a writing, where that is more than the queue of 16,384 could hold.
  */
 #ifndef RELAY_DIRECTORY_H
 #define RELAY_DIRECTORY_H

@@ -13,14 +13,15 @@
 
 #include <omni/schema.h>
 
-/* Writes the text into the file of that name in the directory `folder` (a descriptor; -1: there is none),
- * making it where it is missing. Where the directory `is_ours`, that nobody else may put files into, the file
- * is looked at after the writing only, which saves a system call before it. A reader that does not wait for the closing sees the old text or the new
- * one; where the new one is shorter, for a moment its end is still the old one's.
- * Returns 0; -ELOOP (a symbolic link), -EINVAL (no plain file), -EMLINK (it has another name, too, and
- * may be somebody's elsewhere), -EBUSY (somebody has a lease on it), -ENOSPC (written in part) or another
- * -errno, but never -EAGAIN. *status (NULL: nobody asks) is how the file was left, all zero where it was
- * not even opened: then nobody hears of it. */
+/* Writes the text into the file of that name in the directory `folder` (a descriptor; -1: there is
+ * none), making it where it is missing. Where the directory `is_ours`, that nobody else may put files
+ * into, the file is looked at after the writing only, which saves a system call before it.
+ * A reader that does not wait for the closing sees the old text or the new one; where the new one is
+ * shorter, for a moment its end is still the old one's.
+ * Returns 0; -ELOOP (a symbolic link), -EINVAL (no plain file), -EMLINK (it has another name, too,
+ * and may be somebody's elsewhere), -EBUSY (somebody has a lease on it), -ENOSPC (written in part) or
+ * another -errno, but never -EAGAIN. *status (NULL: nobody asks) is how the file was left, all zero
+ * where it was not even opened: then nobody hears of it. */
 int file_write(int folder, bool is_ours, const char *name, const char *text, struct stat *status);
 
 /* Refuses what is there and no plain file; where `is_made`, makes the file, or empties it as

@@ -26,9 +26,9 @@ struct legacy_route {
 #define LEGACY_ROUTE(key_, file_, begins_, payload_) {key_, file_, begins_, payload_},
 static const struct legacy_route known[] = {LEGACY_ROUTES(LEGACY_ROUTE)};
 
-/* Goes down by the keys, as far as there is something. *value is NULL where there is nothing; *place is that
- * of the value, or of what is missing. Returns 0; -EINVAL where the way leads through something else than
- * objects. */
+/* Goes down by the keys, as far as there is something. *value is NULL where there is nothing; *place
+ * is that of the value, or of what is missing. Returns 0; -EINVAL where the way leads through something
+ * else than objects. */
 static int descend(const cJSON **value, struct json_place *place, const char *const *keys) {
     for (; *keys != NULL && *value != NULL; keys++) {
         struct json_place outer = *place;

@@ -185,8 +185,8 @@ static size_t receive_whole(struct link *link) {
     return length < 0 ? 0 : (size_t)length;
 }
 
-/* A long frame is as a whole in the socket's queue, if there was room. It is taken out once, however often
- * it is looked at until there is room for what it leads to. */
+/* A long frame is as a whole in the socket's queue, if there was room. It is taken out once, however
+ * often it is looked at until there is room for what it leads to. */
 static struct view look_at(struct link *link, const struct tpacket2_hdr *slot) {
     struct view view = {(const uint8_t *)slot + slot->tp_mac, slot->tp_snaplen};
     if (slot->tp_len <= slot->tp_snaplen)
@@ -214,8 +214,8 @@ static int take(struct link *link, const struct tpacket2_hdr *slot) {
     return link->listener.on_frame(link->listener.context, kind, &event);
 }
 
-/* A slot is marked where frames were lost before it. Of those that were lost behind the last one there is no
- * mark; but then the ring was full, and to empty it is to go round. */
+/* A slot is marked where frames were lost before it. Of those that were lost behind the last one there
+ * is no mark; but then the ring was full, and to empty it is to go round. */
 static void give_back(struct link *link, struct tpacket2_hdr *slot) {
     if ((slot->tp_status & TP_STATUS_LOSING) != 0 || link->next + 1 == link->slots)
         count_lost(link);
@@ -286,8 +286,8 @@ static int bind_to(struct link *link, int index, uint16_t ethertype) {
     return 0;
 }
 
-/* One that was renamed is there still, and its frames would come in. From one that was deleted the kernel
- * has unbound the socket. */
+/* One that was renamed is there still, and its frames would come in. From one that was deleted the
+ * kernel has unbound the socket. */
 static void leave(struct link *link) {
     if (link->index != 0)
         (void)bind_to(link, link->index, NOBODYS_TYPE);
