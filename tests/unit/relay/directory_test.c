@@ -23,6 +23,7 @@
 
 #include "relay/config.h"
 #include "relay/directory.h"
+#include "tests/unit/skip.h"
 
 enum { SEEN_MAX = 32 };
 
@@ -253,10 +254,10 @@ static void devices_are_not_written_to(void **state) {
     begin(place);
     share(place);
     if (mknod(path_of(place, "c"), S_IFCHR | 0666, makedev(1, 7)) < 0)
-        skip(); /* needs root */
+        SKIP_BECAUSE("needs root");
     int error = directory_write(place->directory, "c", "1");
     if (error == -EACCES)
-        skip(); /* no devices in this file system */
+        SKIP_BECAUSE("this file system may not make a device");
     assert_int_equal(error, -EINVAL);
 }
 
@@ -392,7 +393,7 @@ static void lost_events_are_made_good_by_looking(void **state) {
     struct place *place = *state;
     unsigned most = queue_length();
     if (most > 100000)
-        skip();
+        SKIP_BECAUSE("fs.inotify.max_queued_events is too large to be reached here");
     begin(place);
     put(place, "b", "1");
     assert_string_equal(seen(place), "b");
@@ -414,7 +415,7 @@ static void looking_finds_no_own_writing(void **state) {
     struct place *place = *state;
     unsigned most = queue_length();
     if (most > 100000)
-        skip();
+        SKIP_BECAUSE("fs.inotify.max_queued_events is too large to be reached here");
     begin(place);
     assert_int_equal(directory_write(place->directory, "a", "own"), 0);
     for (unsigned i = 0; i < most; i++)
@@ -480,7 +481,7 @@ static void a_directory_that_goes_while_events_are_lost_is_missed(void **state) 
     unsigned most = queue_length();
     char away[96];
     if (most > 100000)
-        skip();
+        SKIP_BECAUSE("fs.inotify.max_queued_events is too large to be reached here");
     begin(place);
     for (unsigned i = 0; i < most; i++)
         put(place, i % 2 == 0 ? "c" : "z", "1");
@@ -591,7 +592,7 @@ static void a_lack_of_watches_is_told_with_its_remedy(void **state) {
     assert_true(read(told[0], said, sizeof said - 1) >= 0);
     (void)close(told[0]);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-        skip(); /* no user namespaces here */
+        SKIP_BECAUSE("no user namespace with limits of its own here");
     assert_int_equal(status, 0);
     const char *refused = "No space left on device; raise fs.inotify.max_user_watches with sysctl.";
     const char *first = strstr(said, refused);
