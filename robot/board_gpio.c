@@ -202,9 +202,11 @@ static bool is_pressed(struct board *board) {
 /* Ticks in time are half of it: somebody has to be there who would see that there are none. */
 static bool is_guarded(struct board *board, uint64_t now_ns) {
     bool looks = motor_guard_looks(&board->guard, now_ns);
-    if (!looks && board->guarded)
+    if (!looks && board->guarded) {
+        motors_off(&board->motors); /* first: to say something may take its time */
         say(SAY_WARNING, "The process that guards the motors (omni-guard) does not look any more; "
                          "is it suspended? They are off until it does.");
+    }
     board->guarded = looks;
     return looks;
 }

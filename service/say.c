@@ -1,6 +1,7 @@
 #include "say.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +51,12 @@ static void add_line(struct lines *lines, const char *head, const char *line, si
         lines->length += (size_t)needed;
 }
 
+/* A pipe that is full, a terminal that was stopped: who drives a robot must not wait for a reader. */
+static bool has_room(void) {
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&room, 1, 0) > 0;
+}
+
 void say(enum say_grade grade, const char *format, ...) {
     struct lines lines = {0};
     char text[SAY_BYTES];
@@ -66,5 +73,6 @@ void say(enum say_grade grade, const char *format, ...) {
         add_line(&lines, head, line, end != NULL ? (size_t)(end - line) : strlen(line));
         line = end != NULL && end[1] != '\0' ? end + 1 : NULL;
     }
-    (void)fwrite(lines.text, 1, lines.length, stderr);
+    if (has_room())
+        (void)fwrite(lines.text, 1, lines.length, stderr);
 }

@@ -10,6 +10,8 @@
  *   What is said may hold names that others chose: control characters become '?', but for the end of
  *   a line.
  *
+ *   Who does not read keeps nobody waiting: where there is no room, nothing is said.
+ *
  * Any thread; one write a call, so that lines of two threads do not mix. No memory is allocated.
  */
 #ifndef SERVICE_SAY_H

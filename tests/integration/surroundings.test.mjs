@@ -53,6 +53,14 @@ test("a robot whose words nobody reads any more drives on", async (t) => {
   assert.deepEqual(await robot.ended, { code: 0, signal: null });
 });
 
+test("a robot whose words nobody reads, though somebody could, drives on", async (t) => {
+  const place = await openPlace(t);
+  const fill = "mkfifo words; exec 7<>words; timeout 2 dd if=/dev/zero of=words bs=4096 count=1000 2>dd.txt;";
+  const robot = startWith(place, "2>words", "omni-robot", ["--directory", place.directory, "--ticks", "20"], fill);
+  assert.deepEqual(await robot.ended, { code: 0, signal: null });
+  assert.ok((await readdir(place.directory)).includes("omni.robot"));
+});
+
 test("a robot drives on where nobody waits for it to be ready any more", async (t) => {
   const place = await openPlace(t);
   const robot = startWith(place, "", "omni-robot", ["--directory", place.directory, "--ticks", "20"], "mkfifo ready; exec 7<>ready 8>ready 7<&-; export NOTIFY_FD=8;");

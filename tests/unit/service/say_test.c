@@ -1,4 +1,5 @@
 /* Lines on standard error, in a file that plays the journal. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,6 +91,34 @@ static void control_characters_are_not_obeyed(void **state) {
                         "5 \xc2\xb5s\xe2\x80\xa6\n");
 }
 
+/* A reader that hangs: with the last page of the pipe in use, there is no room for a line. */
+static void nobody_waits_for_a_reader(void **state) {
+    (void)state;
+    int ends[2];
+    char page[4096] = "";
+    int before = dup(STDERR_FILENO);
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], page, sizeof page) > 0) {
+    }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    (void)dup2(ends[1], STDERR_FILENO);
+    (void)alarm(60);
+    say(SAY_ERROR, "Nobody hears this");
+    assert_int_equal(read(ends[0], page, sizeof page), sizeof page);
+    say(SAY_ERROR, "But this");
+    (void)alarm(0);
+    (void)dup2(before, STDERR_FILENO);
+    (void)close(before);
+    (void)close(ends[1]);
+    ssize_t length = 0;
+    for (ssize_t got; (got = read(ends[0], page, sizeof page)) > 0;)
+        length = got;
+    assert_in_range(length, 1, sizeof page - 1);
+    page[length] = '\0';
+    assert_string_equal(page, "But this\n");
+    (void)close(ends[0]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_person_reads_a_sentence),
@@ -97,6 +126,7 @@ int main(void) {
         cmocka_unit_test(each_line_has_its_grade),
         cmocka_unit_test(what_is_too_long_is_cut_and_ended),
         cmocka_unit_test(control_characters_are_not_obeyed),
+        cmocka_unit_test(nobody_waits_for_a_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
