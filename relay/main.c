@@ -15,6 +15,7 @@
 #include "router.h"
 #include "service/notify.h"
 #include "service/say.h"
+#include "service/standard.h"
 
 enum { EXIT_STOPPED = 0, EXIT_BROKEN = 1, EXIT_REFUSED = 2 };
 
@@ -220,6 +221,8 @@ static int obey(const struct options *options) {
 int main(int argc, char **argv) {
     struct options options;
     struct omni_problem problem;
+    if (standard_keep() < 0)
+        return EXIT_BROKEN; /* there is nowhere to say it */
     if (options_parse(&options, argc, argv, &problem) < 0) {
         say(SAY_ERROR, "%s", problem.text);
         return EXIT_REFUSED;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
-import { cp, mkdir, readFile, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, readlink, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -441,6 +441,14 @@ test("an interface that is not there yet is waited for; one that is no Ethernet 
   }
 });
 
+test("a relay that is started without standard streams holds nothing in their places", cores, async (t) => {
+  const place = await openPlace(t);
+  const board = await openCores(t, place);
+  const relay = await board.tryRelay({ config: configOf(place, ["file a -> frame A"]), before: ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"] });
+  await until("it publishes", () => existsSync(place.segment("relay")));
+  for (const number of [0, 1, 2]) assert.equal(await readlink(`/proc/${relay.pid}/fd/${number}`), "/dev/null");
+});
+
 test("an interface that is renamed is left, and taken again by its name", cores, async (t) => {
   const place = await openPlace(t);
   const board = await openCores(t, place);
@@ -454,7 +462,7 @@ test("an interface that is renamed is left, and taken again by its name", cores,
   await dashboard.shows((status) => !status.link_up);
   await far.ask("send", "C");
   rename("other", NEAR);
-  await relay.says(/is up again/, "stderr");
+  await relay.says(/is up: events go through/, "stderr");
   await far.ask("send", "D");
   await until("it is used again", async () => (await textOf(place, "d").catch(() => "")) === "d");
   assert.equal(existsSync(join(place.directory, "in/c")), false, "what came by another interface's name was not for us");
