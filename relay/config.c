@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "reading.h"
 
 /* ---- the keys beside the routes ---- */
 
@@ -170,48 +170,26 @@ static int read_routes(void *context, const struct json_place *place, const cJSO
 
 /* ---- the whole file ---- */
 
-static int read_tree(struct routes *routes, const cJSON *tree, const struct json_place *root) {
+static int fill(struct routes *routes, const cJSON *tree, const struct json_place *root) {
     static const struct json_key keys[] = {
         {"directory", true, read_directory},
         {"ethertype", false, read_ethertype},
         {"destination", false, read_destination},
         {"routes", true, read_routes},
     };
-    struct routes read;
     if (cJSON_HasObjectItem(tree, "file") && !cJSON_HasObjectItem(tree, "routes"))
         return json_complain(root, -EINVAL,
                              "this is the predecessor's file, not one for --config; type: "
                              "UDRV_JSON_PATH=%.60s omni-relay INTERFACE",
                              root->file);
-    if (routes_init(&read, root->file) < 0)
-        return json_complain(root, -ENOMEM, "out of memory");
-    int error = json_object(root, tree, keys, sizeof keys / sizeof keys[0], &read);
-    if (error == 0)
-        error = routes_check(&read, root->problem);
-    if (error < 0)
-        routes_free(&read);
-    else
-        *routes = read;
-    return error;
+    return json_object(root, tree, keys, sizeof keys / sizeof keys[0], routes);
 }
 
 int config_parse(struct routes *routes, const char *bytes, size_t length, const char *path,
                  struct omni_problem *problem) {
-    const struct json_place root = {.file = path, .problem = problem};
-    cJSON *tree = NULL;
-    int error = json_parse(&tree, bytes, length, &root);
-    if (error == 0)
-        error = read_tree(routes, tree, &root);
-    cJSON_Delete(tree);
-    return error;
+    return reading_bytes(routes, bytes, length, path, fill, problem);
 }
 
 int config_read(struct routes *routes, const char *path, struct omni_problem *problem) {
-    const struct json_place root = {.file = path, .problem = problem};
-    cJSON *tree = NULL;
-    int error = json_read(&tree, &root);
-    if (error == 0)
-        error = read_tree(routes, tree, &root);
-    cJSON_Delete(tree);
-    return error;
+    return reading_file(routes, path, fill, problem);
 }

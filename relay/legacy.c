@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "reading.h"
 
 /* X(key below regs, file where it says nothing, whether the file or the frame begins the route,
  *   payload) */
@@ -96,41 +96,19 @@ static int read_route(struct routes *routes, const struct legacy_route *legacy, 
     return routes_add(routes, legacy->begins == ROUTE_FILE ? &sends : &writes);
 }
 
-static int read_tree(struct routes *routes, const cJSON *tree, const struct json_place *root) {
-    struct routes read;
-    int error = routes_init(&read, root->file);
-    if (error < 0)
-        return json_complain(root, error, "out of memory");
-    read.makes_files = true;
-    error = read_directory(&read, tree, root);
+static int fill(struct routes *routes, const cJSON *tree, const struct json_place *root) {
+    routes->makes_files = true;
+    int error = read_directory(routes, tree, root);
     for (size_t i = 0; i < sizeof known / sizeof known[0] && error == 0; i++)
-        error = read_route(&read, &known[i], tree, root);
-    if (error == 0)
-        error = routes_check(&read, root->problem);
-    if (error < 0)
-        routes_free(&read);
-    else
-        *routes = read;
+        error = read_route(routes, &known[i], tree, root);
     return error;
 }
 
 int legacy_parse(struct routes *routes, const char *bytes, size_t length, const char *path,
                  struct omni_problem *problem) {
-    const struct json_place root = {.file = path, .problem = problem};
-    cJSON *tree = NULL;
-    int error = json_parse(&tree, bytes, length, &root);
-    if (error == 0)
-        error = read_tree(routes, tree, &root);
-    cJSON_Delete(tree);
-    return error;
+    return reading_bytes(routes, bytes, length, path, fill, problem);
 }
 
 int legacy_read(struct routes *routes, const char *path, struct omni_problem *problem) {
-    const struct json_place root = {.file = path, .problem = problem};
-    cJSON *tree = NULL;
-    int error = json_read(&tree, &root);
-    if (error == 0)
-        error = read_tree(routes, tree, &root);
-    cJSON_Delete(tree);
-    return error;
+    return reading_file(routes, path, fill, problem);
 }
