@@ -233,17 +233,17 @@ const WINDOW_MS = 1500;
 
 /** That a program which waits uses next to nothing: in one of some stretches of time, because whatever else runs on this
  * machine empties the caches between two looks, and that is not the program's work. */
-async function assertIdle(t, program) {
+async function assertIdle(t, program, most = IDLE) {
   await sleep(500); // the emulator has translated the way into its sleep
   const shares = [];
-  while (shares.length < WINDOWS && !(shares.at(-1) < IDLE)) {
+  while (shares.length < WINDOWS && !(shares.at(-1) < most)) {
     const [before, start] = [await used(program.pid), process.hrtime.bigint()];
     await sleep(WINDOW_MS);
     shares.push((await used(program.pid) - before) / Number(process.hrtime.bigint() - start));
   }
   assert.ok(program.isRunning, program.stderr);
   t.diagnostic(`${shares.map((share) => (100 * share).toFixed(4)).join(", ")} % of a core`);
-  assert.ok(shares.at(-1) < IDLE, `${shares} of a core`);
+  assert.ok(shares.at(-1) < most, `${shares} of a core`);
 }
 
 for (const arch of LITTLE)
@@ -277,15 +277,13 @@ async function sleeps(pid) {
 }
 
 /** That a program which waits sleeps between its looks. What a look costs, an emulator and whatever else this machine does
- * decide: bench/handoff measures that. */
+ * decide: bench/handoff measures that, and here no more than twice its bound is let pass. */
 async function assertRests(t, program) {
   await sleep(500);
-  const [before, cost, start] = [await sleeps(program.pid), await used(program.pid), process.hrtime.bigint()];
-  await sleep(WINDOW_MS);
-  const nanoseconds = Number(process.hrtime.bigint() - start);
-  const rate = (await sleeps(program.pid) - before) / (nanoseconds / 1e9);
-  t.diagnostic(`${rate.toFixed(1)} times a second, ${((100 * (await used(program.pid) - cost)) / nanoseconds).toFixed(4)} % of a core`);
-  assert.ok(program.isRunning, program.stderr);
+  const [before, start] = [await sleeps(program.pid), process.hrtime.bigint()];
+  await assertIdle(t, program, 2 * IDLE);
+  const rate = (await sleeps(program.pid) - before) / (Number(process.hrtime.bigint() - start) / 1e9);
+  t.diagnostic(`${rate.toFixed(1)} times a second`);
   assert.ok(rate > 0 && rate < 2 * LOOKS, `it wakes ${rate} times a second`);
 }
 
