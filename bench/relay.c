@@ -1,7 +1,8 @@
 /*
  * relay - how much later than by the bare kernel path does an event arrive?
  *
- * From closing a file to the frame on the far side, and from a frame to the text in the file, through the
+ * From closing a file to the frame on the far side, and from a frame to the text in the file,
+ * through the
  * real omni-relay; in turns with a program that does nothing but read(inotify) + sendto, and
  * recvfrom + pwrite; and beside a loop that looks, and sleeps 100 ms. All on a pair of interfaces in a
  * network namespace of its own. This program plays the far side and looks without a pause.

@@ -3,7 +3,8 @@
  *
  * Purpose
  *   The tables of options in robot/options.h, relay/options.h and observer/options.h are the only lists
- *   there are. robot.c, relay.c and observer.c turn each into a struct completion_program; bash.c, zsh.c and fish.c write
+ *   there are. robot.c, relay.c and observer.c turn each into a struct completion_program; bash.c,
+ *   zsh.c and fish.c write
  *   one as that shell's own table. Behind the table the Makefile puts what is the same for all
  *   programs: completions/omni.SHELL, in which PROGRAM stands for the program's name.
  *
@@ -47,7 +48,8 @@ struct completion_option {
     bool alone;        /* nothing else makes sense beside it: --help */
     unsigned commands; /* bits 1 << index of a command; ~0u: every one, there may be none */
 
-    /* What there is to offer: alternatives between blanks. A plain one is offered as it is; of PREFIX@KIND
+    /* What there is to offer: alternatives between blanks. A plain one is offered as it is; of
+     * PREFIX@KIND
      * what KIND finds, behind the prefix. Kinds: see the functions in omni.bash. "": nothing. */
     char values[COMPLETION_VALUES_BYTES];
 };
@@ -74,7 +76,8 @@ void completions_values(char values[COMPLETION_VALUES_BYTES], const char *argume
 /* A member's name as users write it: "tick_hz" → "--tick-hz". */
 void completions_name(char name[40], const char *member);
 
-/* Of an option that has one value or none (a NULL argument, which becomes ""): its name, whether it takes a
+/* Of an option that has one value or none (a NULL argument, which becomes ""): its name, whether it
+ * takes a
  * value, whether it stands alone. */
 void completions_describe(struct completion_option *option, const char *member);
 

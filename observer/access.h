@@ -4,7 +4,8 @@
  * Rules
  *   Host    must be an IP address, localhost (or *.localhost), this machine's host name (whole, or
  *           its first label, or that with .local), the one in .local that the network was told, or
- *           one that --allow-host names: else a foreign page could reach us by DNS rebinding. A request without Host is refused too, and one
+ *           one that --allow-host names: else a foreign page could reach us by DNS rebinding. A
+ *           request without Host is refused too, and one
  *           with two: a proxy on the way may have believed the other one.
  *   Origin  where there is one, must name the same host and port as Host: else any page in the
  *           user's browser could open our WebSocket. An empty one names nobody, like "null".

@@ -46,7 +46,8 @@ struct host_source_options {
 
 /* Makes the segment, in the calling thread, and starts the other one, which publishes at once.
  * Returns 0; -EBUSY, with a sentence in `problem` and *source open, where somebody else publishes it
- * already, or where host_source_is_taken(); or another error of omni_publisher_open(), with a sentence; or another -errno. *source is
+ * already, or where host_source_is_taken(); or another error of omni_publisher_open(), with a
+ * sentence; or another -errno. *source is
  * untouched on failure, which -EBUSY is not. */
 int host_source_open(struct host_source **source, const struct host_source_options *options,
                      struct omni_problem *problem);

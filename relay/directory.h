@@ -53,7 +53,8 @@ int directory_start(struct directory *directory, uv_loop_t *loop,
 /* Goes on after on_written() returned -EAGAIN. */
 void directory_resume(struct directory *directory);
 
-/* Once it listens: writes the text into a file of a route, as file_write() does. Returns 0; -EINVAL also
+/* Once it listens: writes the text into a file of a route, as file_write() does. Returns 0; -EINVAL
+ * also
  * where no route has that file. */
 int directory_write(struct directory *directory, const char *name, const char *text);
 

@@ -175,7 +175,8 @@ struct view {
     size_t length;
 };
 
-/* An interface that went down would give its error in the frame's place, which then stayed there for the
+/* An interface that went down would give its error in the frame's place, which then stayed there
+ * for the
  * next one. */
 static size_t receive_whole(struct link *link) {
     ssize_t length;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "complain.h"
+#include "service/prose.h"
 
 #define HELP_HINT "try: omni-relay --help"
 
@@ -161,20 +162,26 @@ int options_parse(struct options *options, int argc, char **argv, struct omni_pr
 
 /* ---- help ---- */
 
+enum { HELP_INDENT = 25 };
+
 static void print_rule(FILE *file, const struct rule *rule) {
     char name[OPTION_NAME_BYTES];
     char left[64];
+    char prose[256];
     option_name(name, rule);
-    (void)snprintf(left, sizeof left, "--%s %s", name,
+    (void)snprintf(left, sizeof left, "  --%s %s", name,
                    rule->argument != NULL ? rule->argument : "");
-    (void)fprintf(file, "  %-21s %s", left, rule->prose);
     const void *member = (const char *)&presets + rule->offset;
-    const char *text = rule->kind == KIND_text ? *(const char *const *)member : NULL;
-    (void)fprintf(file, text != NULL ? " (default %s)\n" : "\n", text);
+    const char *preset = rule->kind == KIND_text ? *(const char *const *)member : NULL;
+    bool has_preset = preset != NULL;
+    (void)snprintf(prose, sizeof prose, "%s%s%s%s", rule->prose, has_preset ? " (default " : "",
+                   has_preset ? preset : "", has_preset ? ")" : "");
+    (void)fprintf(file, "%-*s", HELP_INDENT, left);
+    prose_print(file, HELP_INDENT, prose);
 }
 
 void options_print_help(FILE *file) {
-    (void)fputs("omni-relay: carries events between processor cores, as Ethernet frames on one "
+    (void)fputs("omni-relay: carries events between processor cores, as Ethernet frames on one\n"
                 "side and files on the other.\n"
                 "Usage: omni-relay --interface INTERFACE --config FILE [OPTION...]\n"
                 "       UDRV_JSON_PATH=FILE omni-relay INTERFACE\n\n",

@@ -16,7 +16,8 @@
  *   tells the real time.
  *
  * The service manager
- *   hears "ready" when the first tick is published; then the ticks feed its watchdog (service/notify.h).
+ *   hears "ready" when the first tick is published; then the ticks feed its watchdog
+ *   (service/notify.h).
  *   A loop that hangs feeds nothing. That is a system call in at most two ticks per watchdog interval,
  *   after the publication; in none where there is no watchdog.
  *

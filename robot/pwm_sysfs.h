@@ -32,7 +32,8 @@ struct pwm_sysfs {
 
 /* Makes the channel ready: period set, pulse of length 0, enabled. After exporting, waits up to a
  * second until udev has given this user the right to write.
- * Returns 0; -ENOTSUP where its polarity is inversed; -EBUSY where another has it; another -errno; with a sentence in `problem`,
+ * Returns 0; -ENOTSUP where its polarity is inversed; -EBUSY where another has it; another -errno;
+ * with a sentence in `problem`,
  * then nothing stays open. */
 int pwm_sysfs_open(struct pwm_sysfs *pwm, const char *chip, unsigned channel, uint64_t hz,
                    struct omni_problem *problem);

@@ -48,7 +48,8 @@ struct notify {
     char status[NOTIFY_STATUS_BYTES];
 };
 
-/* Reads $NOTIFY_SOCKET, $WATCHDOG_USEC, $WATCHDOG_PID and $NOTIFY_FD and removes them from the environment, so
+/* Reads $NOTIFY_SOCKET, $WATCHDOG_USEC, $WATCHDOG_PID and $NOTIFY_FD and removes them from the
+ * environment, so
  * that no child takes them for its own. Without them: nobody wants to be told, 0.
  * Returns 0; -errno with a sentence in `problem` where the socket cannot be had or the variables
  * mean nothing: then nobody is told, and *notify may be used all the same. Before other threads

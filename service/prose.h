@@ -2,8 +2,8 @@
  * prose.h - sentences beside a column of options, for --help
  *
  * Calling sequence
- *     fprintf(file, "%-*s", PROSE_INDENT, "  --name NAME");
- *     prose_print(file, PROSE_INDENT, "name of the source that observers see");
+ *     fprintf(file, "%-*s", 25, "  --name NAME");
+ *     prose_print(file, 25, "name of the source that observers see");
  */
 #ifndef SERVICE_PROSE_H
 #define SERVICE_PROSE_H

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 typedef int parse_function(struct routes *routes, const char *bytes, size_t length,
                            const char *path, struct omni_problem *problem);
 
-/* What is taken keeps its promises and can be shown; what is not has a sentence, with the file's name, for it. */
+/* What is taken keeps its promises and can be shown; what is not has a sentence, with the file's
+ * name, for it. */
 static void judge(int error, struct routes *routes, const struct omni_problem *problem,
                   FILE *shown) {
     struct omni_problem again = {""};

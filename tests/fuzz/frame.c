@@ -1,4 +1,5 @@
-/* libFuzzer over the frame parser: the first six bytes are the interface's address, the next two the EtherType, and the rest is
+/* libFuzzer over the frame parser: the first six bytes are the interface's address, the next two
+ * the EtherType, and the rest is
  * the frame. Built and run by scripts/fuzz. */
 #include <stdlib.h>
 #include <string.h>

@@ -144,6 +144,8 @@ static void help_and_the_man_page_know_all(void **state) {
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     (void)fclose(file);
     contains_all(text, "-");
+    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        assert_in_range(strcspn(line, "\n"), 0, 79);
     file = fopen(MAN_PAGE, "re");
     assert_non_null(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';

@@ -62,7 +62,8 @@ static bool spin_until_off(const char *path) {
     return *duty == '0';
 }
 
-/* Orders: 'd' drive and beat, 'a' is the guard alive, 'l' does it look, 'o' did it switch off, 's' stop in order; 'h'
+/* Orders: 'd' drive and beat, 'a' is the guard alive, 'l' does it look, 'o' did it switch off, 's'
+ * stop in order; 'h'
  * hang until it is off. */
 static void obey(const struct scene *scene, struct motor_guard *guard, struct motors *motors,
                  char order, int answers) {
